@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -55,8 +55,8 @@ browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and a
 screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures; Chromium; ten minutes; SCREENSHOTS="--in DIR" or "--only-notebook"
 	PYTHONPATH=.:tests $(BIN)/python examples/screenshots.py $(SCREENSHOTS)
 
-forget-proof: $(VENV)/.installed-dev ## forget people in a hundred random states, each with a kill in the middle; a minute
-	$(BIN)/python -m pytest -q tests/daemon/service/test_forgetting.py -m long -n 0
+forget-proof: $(VENV)/.installed-dev ## forget people in two hundred random states, half of them of a recommender, each with a kill in the middle; minutes
+	$(BIN)/python -m pytest -q tests/daemon/service/test_forgetting.py tests/daemon/service/test_forgetting_events.py -m long -n 0
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
 	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)
@@ -141,6 +141,9 @@ soak: $(VENV)/.installed-dev ## everything at once until retention is steady, an
 
 year: $(VENV)/.installed-dev ## measure the queries of a ledger with a year of one file a minute; 1.5 GB, two minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.year
+
+adopted-latency: $(VENV)/.installed-dev $(VENV)/notebook/.installed ## measure one row of adopted pipelines and own preparations over HTTP, beside the plain call; two minutes
+	PYTHONPATH=.:tests:$(VENV)/notebook $(BIN)/python -m benchmarks.adopted $(ADOPTED)
 
 start-up: $(VENV)/.installed-dev ## measure what commands cost as a whole, beside a loop of SciPy's tests; 1 GB, three minutes; START_UP="--runs 9"
 	$(BIN)/python -m benchmarks.start_up $(START_UP)

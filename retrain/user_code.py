@@ -13,6 +13,14 @@ from typing import Any
 
 from retrain.records.errors import Refused
 
+MODULES = "driftd_user_"
+"""How the modules of the user's files are called that `load_function` loads."""
+
+
+def is_of_user(kind: type) -> bool:
+    """Whether a class is of a file that `load_function` loaded."""
+    return kind.__module__.startswith(MODULES)
+
 
 def is_own(name: str) -> bool:
     """Whether a name is that of a function of the user's."""
@@ -57,7 +65,7 @@ def _executed(path: Path, name: str, what: str) -> ModuleType:
     assert spec is not None, "a .py file has a loader"
     assert spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
-    if "driftd_user_" not in name:
+    if MODULES not in name:
         sys.modules[name] = module  # it may name itself
     try:
         spec.loader.exec_module(module)
@@ -82,7 +90,7 @@ def load_function(name: str, folder: Path, what: str) -> Callable[..., Any]:
     path = (folder / path_text).resolve()
     if not path.is_file():
         raise Refused(f"{what} {name!r}: there is no file {path}", "expected file.py:function, relative to the config")
-    module_name = f"driftd_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    module_name = f"{MODULES}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     module = _executed(path, module_name, f"{what} {name!r}")
     function = getattr(module, function_name, None)
     if not callable(function):

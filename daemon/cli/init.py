@@ -20,6 +20,14 @@ def init(
     task: Annotated[
         str, typer.Option(help="classification or regression (default: by the target's values), or recommendation.")
     ] = "",
+    prediction: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Another system serves the model: the column of what it predicted.",
+            show_default=False,
+        ),
+    ] = "",
     name: Annotated[str, typer.Option(help="The model's name; default: the file's.")] = "",
     ignore: Ignore = None,
     columns: Columns = None,
@@ -31,7 +39,9 @@ def init(
     """Look at a sample of a file and write a commented config.toml with the schema found in it.
 
     A log of events, of who had to do with which item and when, has no target: `driftd init clicks.csv` recognises it
-    by its columns, and with --task recommendation asks for what it does not recognise."""
+    by its columns, and with --task recommendation asks for what it does not recognise.
+
+    With --prediction another system serves the model, and driftd watches what that predicted."""
     path = SESSION.config_path
     given = {"user": user, "item": item, "time": time, "event": event}
     of_events = task == RECOMMENDATION or any(given.values())
@@ -39,13 +49,15 @@ def init(
         known_task(task)
     elif target or ignore or columns or task not in ("", RECOMMENDATION):
         raise Exit(WRONG_USE, "--user, --item, --time and --event are of an event log, which has no --target")
+    if prediction and not target:
+        raise Exit(WRONG_USE, "--prediction is beside --target: the column of what came true")
     if path.exists():
         raise Exit(WRONG_USE, f"{path} exists; name another with `driftd -c FILE init …`, or move it away")
     with refusal_is_failure(file):
         if target:
             from daemon.tools.init import write_config
 
-            lines = write_config(file, target, task, name, path, ignore or (), columns or ())
+            lines = write_config(file, target, task, name, path, ignore or (), columns or (), prediction)
         else:
             lines = _event_lines(file, given if of_events else None, name, path)
         for line in lines:

@@ -20,21 +20,23 @@ IdsOption = Annotated[
 
 
 def named_people(id_: Sequence[str] | None, ids: Path | None) -> list[str]:
-    """The ids, each once; exit 2 where there is none, or too many."""
+    """The ids as they were given, each once; exit 2 where there is none, or too many."""
     given = [*(id_ or ()), *(() if ids is None else _lines(ids))]
-    chosen = list(dict.fromkeys(one for text in given if (one := text.strip())))
+    chosen = list(dict.fromkeys(text for text in given if text.strip()))
     if not chosen:
         raise Exit(WRONG_USE, "there is no id")
     if len(chosen) > MOST_IDS:
-        raise Exit(WRONG_USE, f"{len(chosen):,} ids; at most {MOST_IDS:,} at once")
+        way = f"split the file: `split -l {MOST_IDS} FILE part-`"
+        raise Exit(WRONG_USE, f"{len(chosen):,} ids; at most {MOST_IDS:,} at once: {way}")
     if any(len(one) > LONGEST for one in chosen):
         raise Exit(WRONG_USE, f"an id has more than {LONGEST:,} characters")
     return chosen
 
 
 def _lines(path: Path) -> list[str]:
+    """The lines without their ends alone, for an id may hold any other character."""
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text("utf-8")
+        text = sys.stdin.read() if str(path) == "-" else path.read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise Exit(WRONG_USE, f"--ids {path}: cannot be read: {error}") from None
-    return text.splitlines()
+    return text.split("\n")

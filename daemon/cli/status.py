@@ -59,6 +59,17 @@ def _watched(champion: dict[str, Any] | None, elsewhere: dict[str, Any]) -> str:
     return f"what another system predicts{of}, beside {made}: {champion['reason']}"
 
 
+def _of_source(source: dict[str, Any]) -> str:
+    from daemon.reading.rejects import printable
+
+    last, failing = source["last"], source["failing"]
+    told = "nothing was pulled yet"
+    if last is not None:
+        told = f"{counted(last['rows'], 'row')} pulled last, {when(last['at'])}, up to {source['watermark']} "
+        told += printable(last["value"]) + ("" if last["taken"] else f"; {last['file']} is not taken in")
+    return told + (f"; FAILING since {when(failing['at'])}: {printable(failing['reason'])}" if failing else "")
+
+
 def _decides(rule: dict[str, Any]) -> str:
     """Which class is answered, in words."""
     import msgspec
@@ -135,6 +146,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         refused = scoring["refused"]
         why = f"; {printable(refused['path'])} was refused: {printable(refused['reason'])}" if refused else ""
         print(f"  scoring    {counts}{why}")
+    if source := model["source"]:
+        print(f"  source     {_of_source(source)}")
     if check is not None:
         untested = f"not tested: {check['untested']}" if check["untested"] else "no drift"
         found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else untested

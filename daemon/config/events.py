@@ -56,6 +56,8 @@ EVENTS = (
         ends="part_hung"),
     Event("log_dropped", "warning", "the journal did not take some events, and none came after them", "dropped_before",
         "is journald overloaded or stopped?"),
+    Event("code_warned", "info", "a library, an adopted pipeline or code of your own raised a warning of Python's, as "
+        "scikit-learn does; each text is told once in a process, at most a hundred", "kind text place"),
     Event("log_file_failed", "warning", "a process cannot write the file of `[service.log]`; the next line that it "
         "takes has `dropped_before`", "file reason", "make room, or let the service's user write there"),
     Event("config_needs_restart", "warning", "these keys of [service] changed and take effect at the next start",

@@ -31,15 +31,20 @@ def look(
     if version is not None:
         found = _newest_run(found, version)
     chosen = _enough(found[::-1], needed)[::-1] if asked else _enough(found, needed)
-    rows = sum(row.rows for row in chosen)
+    rows = sum(map(_rows, chosen))
     first, last = (chosen[0].seq, chosen[-1].seq) if chosen else (0, 0)
     return Elsewhere(rows, first, last, version, before, asked, why_new)
 
 
 def _version(row: Any) -> str | None:
-    """Which version predicted the last row of a file."""
+    """Which version predicted most rows of a file."""
     found: str | None = (row.quality or {}).get("served_version")
     return found
+
+
+def _rows(row: Any) -> int:
+    """Those that this version predicted."""
+    return min(int((row.quality or {}).get("served_rows", row.rows)), int(row.rows))
 
 
 def _newest_run(rows: Sequence[Any], version: str) -> list[Any]:
@@ -52,7 +57,7 @@ def _enough(rows: Sequence[Any], needed: int) -> list[Any]:
     """As many from the start as have the needed rows, else all."""
     chosen: list[Any] = []
     for row in rows:
-        if sum(one.rows for one in chosen) >= needed:
+        if sum(map(_rows, chosen)) >= needed:
             break
         chosen.append(row)
     return chosen

@@ -36,6 +36,11 @@ def newest(conn: Connection, names: Sequence[str]) -> Row[Any] | None:
     return last_row(conn, events, events.c.model.is_(None), events.c.event.in_(names))
 
 
+def newest_of_model(conn: Connection, model: str, names: Sequence[str]) -> Row[Any] | None:
+    """The newest event of a model that has one of these names."""
+    return last_row(conn, events, events.c.model == model, events.c.event.in_(names))
+
+
 def after(conn: Connection, last_id: int, most: int) -> Sequence[Row[Any]]:
     """The newest of the events after one, oldest first."""
     return last_rows(conn, events, most, events.c.id > last_id)

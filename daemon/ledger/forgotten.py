@@ -2,13 +2,25 @@
 of the command that asks for it, until all of it is done, and nowhere else."""
 
 import contextlib
-import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Row, String, Table, delete, insert, literal, select, type_coerce, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
@@ -23,24 +35,25 @@ from daemon.ledger.tables import (
     prediction_log,
     rejects,
 )
-from daemon.reading.marks import LONG
+from daemon.reading.marks import GONE, LONG
+from daemon.reading.mentions import Mentions
 
 ForgettingRow = Row[Any]
 AT_ONCE = 500
 """Rows that one statement names, and that are read at once."""
-GONE = "(forgotten)"
-"""What is written in the place of an id."""
 ALL_GONE = "all its rows were of people who are forgotten"
+Places = dict[str, tuple[int, list[int]]]
+"""By table, its newest row and the rows that hold an id."""
 NAMES = ("model", "mark", "key", "name", "state")
 """Columns that no id stands in."""
 
 
 def marks_of(conn: Connection, model: str) -> dict[str, tuple[str, ...]]:
     """By column, the marks of all who are forgotten."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for row in conn.execute(select(forgotten).where(forgotten.c.model == model).order_by(forgotten.c.id)):
-        found[row.column] = (*found.get(row.column, ()), row.mark)
-    return found
+        found.setdefault(row.column, []).append(row.mark)
+    return {column: tuple(marks) for column, marks in found.items()}
 
 
 def is_anyone(conn: Connection) -> bool:
@@ -57,11 +70,10 @@ def begin(
     if row is None:
         values = {"command_id": command.id, "model": model, "column": column, "people": len(marks), "at": command.at}
         key = insert_row(conn, forgettings, {**values, "found": {"since": now}})
-        for mark in sorted(marks):
-            known = forgotten.c.model == model, forgotten.c.column == column, forgotten.c.mark == mark.hex()
-            if last_row(conn, forgotten, *known) is None:
-                values = {"model": model, "column": column, "mark": mark.hex(), "forgetting_id": key}
-                conn.execute(insert(forgotten).values(**values))
+        new = sorted({mark.hex() for mark in marks} - set(marks_of(conn, model).get(column, ())))
+        rows = [{"model": model, "column": column, "mark": mark, "forgetting_id": key} for mark in new]
+        if rows:
+            conn.execute(insert(forgotten), rows)
         row = last_row(conn, forgettings, forgettings.c.id == key)
     assert row is not None
     return row
@@ -139,29 +151,27 @@ def finish(conn: Connection, forgetting: int, now: float) -> None:
     update_row(conn, forgettings, forgetting, finished_at=now)
 
 
-def blank(conn: Connection, command: Any) -> None:
-    """The command says no more whom it is about."""
+def blank(conn: Connection, command: Any, refused: Sequence[str] | None = None) -> None:
+    """The command says no more whom it is about; where it is refused, why, and the way out."""
     if "ids" in command.args:
         args = {key: value for key, value in command.args.items() if key != "ids"}
+        args |= {} if refused is None else {"refused": list(refused)}
         update_row(conn, commands, command.id, args=args | {"people": len(command.args["ids"])})
 
 
 class Theirs:
-    """What of a text is someone's: a long id wherever it stands, a short one as a word of its own."""
+    """What of a text is someone's: an id as a word of its own, a long one wherever it stands."""
 
     def __init__(self, column: str, values: Collection[str]) -> None:
         self.column = column
-        self.long = _pattern([value for value in values if len(value) >= LONG])
-        short = [value for value in values if len(value) < LONG]
-        self._word = re.compile(rf"(?<!\w)(?:{_any(short)})(?!\w)") if short else None
+        self.long = Mentions([value for value in values if len(value) >= LONG])
+        self._short = Mentions([value for value in values if len(value) < LONG])
 
     def in_reject(self, column: str | None, raw: str | None, reason: str | None) -> bool:
         """Whether a row that was set aside is theirs: by its text, or by the reason where that quotes the column."""
         texts = [text for text in (raw, reason) if text]
-        if self.long is not None and any(self.long.search(text) for text in texts):
-            return True
         quoted = [text for text in (raw, reason if column == self.column else None) if text]
-        return self._word is not None and any(self._word.search(text) for text in quoted)
+        return any(map(self.long.holds, texts)) or any(map(self._short.holds, quoted))
 
 
 def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
@@ -177,21 +187,38 @@ def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
     return int(gone.rowcount)
 
 
-def redact(conn: Connection, theirs: Theirs) -> int:
-    """Write something else in the place of long ids, wherever a text of the ledger has one; how many rows. Paths stay:
-    files are called so. So do commands that wait."""
-    if (long := theirs.long) is None:
-        return 0
+def mentioning(conn: Connection, theirs: Theirs) -> Places:
+    """The rows of the ledger in which a text has a long id: all of it is read, which takes seconds of a large one, and
+    keeps nobody from writing. Paths are none of these texts: files are called so."""
+    found: Places = {}
+    for table in metadata.sorted_tables if theirs.long else ():
+        if conn.dialect.name != "sqlite":
+            found[table.name] = _mentioned(conn, table, theirs.long)
+            continue
+        _raw(conn).create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
+        newest = conn.exec_driver_sql(f'SELECT coalesce(max(rowid), 0) FROM "{table.name}"').scalar_one()  # noqa: S608
+        found[table.name] = int(newest), _holding(conn, table, 0)
+    return found
+
+
+def redact(conn: Connection, theirs: Theirs, places: Places) -> int:
+    """Write something else in the place of long ids, in rows that were found before and in those that came since; how
+    many rows. Commands that wait stay."""
+    tables = [one for one in metadata.sorted_tables if one.name in places]
     if conn.dialect.name != "sqlite":
-        return _redact(conn, long)
+        return sum(_redacted(conn, table, theirs.long, *places[table.name]) for table in tables)
     raw, changed = _raw(conn), 0
-    raw.create_function("holds", 1, lambda text: isinstance(text, str) and long.search(text) is not None)
-    raw.create_function("redacted", 1, lambda text: long.sub(GONE, text))
-    for table in metadata.sorted_tables:
-        for name in _texts(table):
-            waits = " AND state != 'queued'" if table is commands else ""
-            query = f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE holds("{name}"){waits}'  # noqa: S608
-            changed += conn.exec_driver_sql(query).rowcount
+    raw.create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
+    raw.create_function("redacted", 1, lambda text: theirs.long.redacted(text, GONE))
+    for table in tables:
+        newest, found = places[table.name]
+        rows = [(row,) for row in (*found, *_holding(conn, table, newest))]
+        waits = " AND state != 'queued'" if table is commands else ""
+        for name in _texts(table) if rows else ():
+            where = f'rowid = ? AND holds("{name}"){waits}'
+            query = f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE {where}'  # noqa: S608
+            conn.exec_driver_sql(query, rows)
+        changed += len(rows)
     return changed
 
 
@@ -206,26 +233,53 @@ def _remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
     return len(gone)
 
 
-def _redact(conn: Connection, long: "re.Pattern[str]") -> int:
+def _mentioned(conn: Connection, table: Table, long: Mentions) -> tuple[int, list[int]]:
+    """The same of one table; of one without an integer key nothing, for it is short and read when it is rewritten."""
+    if "id" not in table.c:
+        return 0, []
+    newest = conn.scalar(select(func.max(table.c.id))) or 0
+    rows = _with_texts(conn, table)
+    return newest, [row.id for row in rows if any(text and long.holds(text) for text in row[-len(_texts(table)) :])]
+
+
+def _redacted(conn: Connection, table: Table, long: Mentions, newest: int, found: Sequence[int]) -> int:
     """The same: what would then be there twice stays as it is."""
-    changed = 0
-    for table in metadata.sorted_tables:
-        columns = [type_coerce(table.c[name], String).label(name) for name in _texts(table)]
-        keys = list(table.primary_key.columns)
-        waits = [commands.c.state != "queued"] if table is commands else []
-        found = conn.execute(select(*keys, *columns).where(*waits), execution_options={"yield_per": AT_ONCE})
-        held = [row for row in found if any(text and long.search(text) for text in row[len(keys) :])]
-        for row in held:
+    names, keys, changed = _texts(table), list(table.primary_key.columns), 0
+    rows = [] if "id" in table.c and not found else _with_texts(conn, table, *_among(table, found))
+    rows = [*rows, *(_with_texts(conn, table, table.c.id > newest) if "id" in table.c else ())]
+    for row in rows:
+        texts = dict(zip(names, row[len(keys) :], strict=True))
+        values = {
+            name: literal(long.redacted(text, GONE), String)
+            for name, text in texts.items()
+            if text and long.holds(text)
+        }
+        if values:
             same = [key == value for key, value in zip(keys, row, strict=False)]
-            values = {
-                name: literal(long.sub(GONE, text), String)
-                for name, text in zip(_texts(table), row[len(keys) :], strict=True)
-                if text and long.search(text)
-            }
             with contextlib.suppress(IntegrityError), conn.begin_nested():
                 conn.execute(update(table).where(*same).values(values))
                 changed += 1
     return changed
+
+
+def _among(table: Table, found: Sequence[int]) -> list[ColumnElement[bool]]:
+    return [table.c.id.in_(found)] if found else []
+
+
+def _with_texts(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    """Keys and texts, but those of commands that wait; nothing of a table without texts."""
+    names, keys = _texts(table), list(table.primary_key.columns)
+    if not names:
+        return ()
+    waits = [commands.c.state != "queued"] if table is commands else []
+    query = select(*keys, *(type_coerce(table.c[name], String).label(name) for name in names))
+    return conn.execute(query.where(*wanted, *waits)).all()
+
+
+def _holding(conn: Connection, table: Table, after: int) -> list[int]:
+    holds = " OR ".join(f'holds("{name}")' for name in _texts(table))
+    query = f'SELECT rowid FROM "{table.name}" WHERE rowid > ? AND ({holds})'  # noqa: S608
+    return [row[0] for row in conn.exec_driver_sql(query, (after,))] if holds else []
 
 
 def _texts(table: Table) -> list[str]:
@@ -235,12 +289,3 @@ def _texts(table: Table) -> list[str]:
 
 def _raw(conn: Connection) -> Any:
     return conn.connection.driver_connection
-
-
-def _pattern(values: Sequence[str]) -> "re.Pattern[str] | None":
-    """As they stand in a text, and in one of JSON."""
-    return re.compile(_any([*values, *(json.dumps(value)[1:-1] for value in values)])) if values else None
-
-
-def _any(values: Sequence[str]) -> str:
-    return "|".join(re.escape(value) for value in sorted(set(values), key=len, reverse=True))

@@ -20,6 +20,11 @@ def record(
     insert_row(conn, pulls, {"model": model, **values})
 
 
+def newest(conn: Connection, model: str) -> PullRow | None:
+    """What was pulled last."""
+    return last_row(conn, pulls, pulls.c.model == model)
+
+
 def of_watermark(conn: Connection, model: str, watermark: str) -> Sequence[PullRow]:
     """What was pulled by that column, oldest first; another column begins anew."""
     return last_rows(conn, pulls, None, pulls.c.model == model, pulls.c.watermark == watermark)

@@ -13,11 +13,13 @@ HERE = Path()
 
 @dataclass(frozen=True)
 class References:
-    """`files` by path, and `versions`, folders. Of `spare` files the state can do without one that is gone."""
+    """`files` by path; `versions` and `adoptions`, folders. Of `spare` files the state can do without one that is
+    gone."""
 
     files: frozenset[str]
     versions: frozenset[str]
     spare: frozenset[str]
+    adoptions: frozenset[str] = frozenset()
 
 
 def copy_ledger(source: Path, target: Path) -> None:
@@ -46,9 +48,28 @@ def references(path: Path) -> References:
             files |= {f"{folder}/{SEEN}" for folder in _column(connection, "SELECT folder FROM pulls WHERE is_kept")}
             waiting = _column(connection, "SELECT folder FROM pulls WHERE NOT is_taken")
             files |= {f"{folder}/{ROWS}" for folder in waiting}
+        adoptions = frozenset(_brought(connection))
         if "forgotten" in tables and next(_column(connection, "SELECT id FROM forgotten LIMIT 1"), None) is not None:
             files.add(FORGET_KEY)
-        return References(frozenset(files), versions, frozenset(spare))
+        return References(frozenset(files), versions, frozenset(spare), adoptions)
+
+
+def _brought(connection: sqlite3.Connection) -> Iterator[str]:
+    """The folders of pipelines that are to be adopted: that wait, or that a command or an unfinished cycle names. Older
+    ledgers have none."""
+    if "args" not in _column(connection, "SELECT name FROM pragma_table_info('due')"):
+        return
+    waiting = [
+        "SELECT model, json_extract(args, '$.folder') FROM due WHERE id IN "
+        "(SELECT max(id) FROM due WHERE kind = 'adopt' AND done_at IS NULL GROUP BY model)",
+        "SELECT json_extract(args, '$.model'), json_extract(args, '$.folder') FROM commands "
+        "WHERE name = 'adopt' AND state = 'queued'",
+        "SELECT model, json_extract(\"trigger\", '$.evidence.folder') FROM cycles WHERE finished_at IS NULL "
+        "AND json_extract(\"trigger\", '$.kind') = 'adopt'",
+    ]
+    for query in waiting:
+        for model, folder in connection.execute(query):
+            yield ModelPaths(HERE, model).adopted(folder).as_posix()
 
 
 def _column(connection: sqlite3.Connection, query: str) -> Iterator[str]:

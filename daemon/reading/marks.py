@@ -5,6 +5,8 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 
 KEY_BYTES, MARK_BYTES = 32, 16
+GONE = "(forgotten)"
+"""What is written in the place of an id."""
 LONG = 12
 """An id of so many characters is no accident wherever it stands; a shorter one is looked for in its column alone."""
 

@@ -251,20 +251,21 @@ class PullRequest(Request[PullResult], frozen=True, kw_only=True):
 
 
 class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
-    """A Parquet file of which so many rows are `gone`: what is left is `new` in the work folder, None for nothing;
+    """A file of which so many rows are `gone`: what is left is `new` in the work folder, None for nothing;
     `beside` are the rewritten predictions for a snapshot, by their old names. `answers` is of files of the prediction
-    log, `gone_labelled` and `gone_classes` of snapshots."""
+    log, `gone_labelled` and `gone_classes` of snapshots, `who` the ids whose rows these were."""
 
     old: Path
     new: Path | None
     digest: str
     rows: int
     gone: int
-    gone_labelled: int
-    gone_classes: dict[str, int]
-    answers: int
-    bytes: int
-    beside: dict[str, Path]
+    gone_labelled: int = 0
+    gone_classes: dict[str, int] = {}
+    answers: int = 0
+    bytes: int = 0
+    beside: dict[str, Path] = {}
+    who: frozenset[str] = frozenset()
 
 
 class ForgetResult(Result, frozen=True, kw_only=True):
@@ -276,9 +277,9 @@ class ForgetResult(Result, frozen=True, kw_only=True):
 
 
 class ForgetRequest(Request[ForgetResult], frozen=True, kw_only=True):
-    """Write those of `paths`, all Parquet, anew in `work` of which a `column` has one of these `values`, texts as
-    `daemon.reading.marks.canonical` writes them; a snapshot's `predictions` lie in that folder, and its labels in the
-    column `target`, counted by class or not."""
+    """Write those of `paths`, all Parquet or the known users of a version (`.npz`), anew in `work` of which a `column`
+    has one of these `values`, texts as `daemon.reading.marks.canonical` writes them; a snapshot's `predictions` lie in
+    that folder, and its labels in the column `target`, counted by class or not."""
 
     paths: tuple[Path, ...]
     column: str

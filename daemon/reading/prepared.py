@@ -17,9 +17,9 @@ def refuse_unprepared(snapshot: Path, matched: Matched, settings: ModelSettings,
     columns for some rows than for others; nothing without one, or of a file of labels."""
     if settings.prepare is None or matched.kind != "rows":
         return
-    from retrain.model.preparation import learned, new_preparation
+    from retrain.model.preparation import learned, new_preparation, raw_schema
 
-    preparation = new_preparation(settings.prepare, config_dir, matched.schema)
+    preparation = new_preparation(settings.prepare, config_dir, raw_schema(matched.schema, settings))
     with pq.ParquetFile(snapshot, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
             table = pa.Table.from_batches([batch])

@@ -33,8 +33,9 @@ def sums(recorded: Recorded, arrays: dict[str, Any]) -> NDArray[np.float64] | No
     return total
 
 
-def newest_version(recorded: Recorded | None, table: pa.Table) -> str | None:
-    """The version that predicted the last row; None where files do not say, or without rows."""
-    if recorded is None or recorded.version is None or not table.num_rows:
-        return None
-    return str(table.column(recorded.version)[-1].as_py())
+def version_rows(recorded: Recorded | None, table: pa.Table) -> dict[str, int]:
+    """By version in the order of their first rows, how many rows it predicted; nothing where files do not say."""
+    if recorded is None or recorded.version is None:
+        return {}
+    counts = pc.value_counts(table.column(recorded.version).drop_null()).to_pylist()
+    return {str(one["values"]): one["counts"] for one in counts}

@@ -38,7 +38,7 @@ from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.prepared import refuse_unprepared
 from daemon.reading.quality import ColumnQuality, RowHashes
-from daemon.reading.recorded import SUM_TOLERANCE, newest_version, outside, sums
+from daemon.reading.recorded import SUM_TOLERANCE, outside, sums, version_rows
 from daemon.reading.rejects import Reject, Rejects, Share, misfit, shortened
 from daemon.reading.take_items import take_items
 from drift.columns.casts import TYPES, Cleaned
@@ -67,8 +67,16 @@ class Tally:
     classes: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
     future: int = 0
-    version: str | None = None
+    versions: Counter[str] = field(default_factory=Counter)
     forgotten: int = 0
+
+    def served(self) -> dict[str, Any]:
+        """Of the rows that another system answered, the version that answered most of them (of some that answered as
+        many the one that came last), and how many; nothing where they do not say."""
+        if not self.versions:
+            return {}
+        version, rows = max(reversed(self.versions.items()), key=lambda one: one[1])
+        return {"served_version": version, "served_rows": rows}
 
     def span(self) -> tuple[float | None, float | None]:
         """The first and the last event time that is not ahead of the clock."""
@@ -263,7 +271,7 @@ def _write(
         "rows": tally.rows,
         "duplicate_rows": hashes.duplicates(),
         "future_times": tally.future,
-        **({"served_version": tally.version} if tally.version is not None else {}),
+        **tally.served(),
         "extra_columns": list(matched.extra[:50]),
         "hint": target_hint(matched),
         "columns": {name: counts for name, quality in qualities.items() if (counts := quality.to_json())},
@@ -394,7 +402,7 @@ def _set_aside(batch: Any, name: str, bad: Any, rejects: Rejects, reason: Callab
 
 def _count(table: pa.Table, schema: Schema, tally: Tally) -> None:
     tally.rows += table.num_rows
-    tally.version = newest_version(schema.recorded, table) or tally.version
+    tally.versions.update(version_rows(schema.recorded, table))
     target = table.column(schema.target)
     tally.labelled += table.num_rows - target.null_count
     if schema.task == "classification":

@@ -159,17 +159,27 @@ def _prepared(facts: dict[str, Any]) -> str:
     if facts["trigger"]["kind"] == "reference":
         found = facts["prepare"]
         return "\n".join((f"Recorded: {found['reason']}.", *(f"  - {note}" for note in found["notes"])))
-    result = facts["prepare"]
+    result, is_adopted = facts["prepare"], _is_adopted(facts)
     lines = [f"Prepared from {counted(len(result['snapshots']), 'file')}: {result['window']}."]
+    if is_adopted:
+        lines = [f"{counted(len(result['snapshots']), 'file')} of rows beside it: some describe it, others judge it."]
     held = [f"{one['file']} is held now and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
-    split = [result["held_out"]] if result.get("held_out") else []
+    split = [result["held_out"]] if result.get("held_out") and not is_adopted else []
     return "\n".join([*lines, *(f"  - {note}" for note in (*split, *result["notes"], *held))])
+
+
+def _is_adopted(facts: dict[str, Any]) -> bool:
+    """Whether the cycle took a pipeline as it was brought."""
+    trigger: dict[str, Any] = facts.get("trigger") or {}
+    return trigger.get("kind") == "adopt"
 
 
 def _trained(facts: dict[str, Any]) -> str:
     result = facts["train"]
     estimator = result["estimator"].rpartition(".")[2]
     unit = "event" if result["metric"].get("name") == METRIC else "row"
+    if _is_adopted(facts):
+        return f"Nothing was trained: the {estimator} answers as it was fitted, on rows that nobody here knows."
     line = f"Trained {estimator} on {counted(result['train_rows'], unit)} in {result['seconds']:.1f} s."
     if result["search"]:
         line += f" The best of {len(result['search'])} tried parameters: {result['params']}."
@@ -179,6 +189,8 @@ def _trained(facts: dict[str, Any]) -> str:
 def _evaluated(facts: dict[str, Any]) -> str:
     result = facts["evaluate"]
     unseen = "that neither had seen" if result["champion"] is not None else "that it was not trained on"
+    if _is_adopted(facts):
+        unseen = "(where these are among the rows that it was fitted on, it is worse than it looks)"
     unit = "moment" if result["metric"] == METRIC else "row"
     rows = f"{result['rows']:,} held-out {unit}s {unseen}"
     lines = [f"Compared by {result['metric']} on {rows} (± standard error):"]

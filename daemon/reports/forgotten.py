@@ -90,12 +90,21 @@ def answer(config: Config, model: str, row: Any) -> str:
         cost = "" if found["retrain_s"] is None else f", about {seconds(found['retrain_s'])} of CPU"
         way = f"`driftd retrain {model}` makes one without them{cost}"
         lines.append(f"may have learned from their rows: {', '.join(names)}; {way}")
+    if count := found.get("nowhere", 0):
+        verb = "1 id is" if count == 1 else f"{count:,} of the ids are"
+        lines.append(f"{verb} in no row: the files may write it otherwise")
+    if holding := found.get("texts", ()):
+        lines.append(
+            f"a text that these learned from names one of them: {', '.join(holding)}; it goes with the version "
+            "(retention.versions), and `driftd doctor --id` says where"
+        )
     if names and found["category"]:
         lines.append(
             f"{row.column!r} is a feature: these versions may hold it as a category, until they are retired "
             "(retention.versions); `driftd doctor --id` says where"
         )
     lines += _listed("still in your own files, which are yours to correct or delete", found["still"])
+    lines += _listed("files that were scored, and their results, are yours, too", found.get("scored", ()))
     lines += _listed("cannot be read, and may hold rows of theirs", found.get("unread", ()))
     old = [str(one) for one in sorted(config.state_dir.glob("before-restore-*"))]
     lines += _listed("set aside by a restore, remove it", old)

@@ -16,7 +16,7 @@ from daemon.cycles.elsewhere import recorded_version
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
 from daemon.intake.settle import Pause, settle_time_s
-from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, scored, trials
+from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, pulls, scored, trials
 from daemon.ledger.standing import Standing, standings
 from daemon.reading.look import Look, scan
 from daemon.reports.cpu import SHOWN_DAYS, cpu_json
@@ -98,6 +98,7 @@ def _model(
         "new_classes": _new_classes(name, withheld),
         "prediction_log": found.log,
         "scoring": _scoring(conn, config, name),
+        "source": _source(conn, settings, name),
         "drift_episode": found.episode,
         "last_check": _last_check(found.last_check),
         "groups": groups_json(found.groups),
@@ -119,6 +120,25 @@ def _scoring(conn: Connection, config: Config, name: str) -> dict[str, Any] | No
         "last": None if newest is None else {"path": newest.path, "rows": newest.rows, "at": newest.finished_at},
         "refused": None if refused is None else {"path": refused.path, "reason": refused.reason, "at": refused.at},
     }
+
+
+def _source(conn: Connection, settings: ModelSettings, name: str) -> dict[str, Any] | None:
+    """What was pulled last of the model's database, whether it was taken in, and why nothing comes now; None without
+    one. A service that starts tells anew what fails."""
+    if settings.source is None:
+        return None
+    pulled, told = pulls.newest(conn, name), events.newest_of_model(conn, name, ("source_failed", "source_recovered"))
+    begun = events.newest(conn, ("service_started",))
+    since = max(0.0 if one is None else one.at for one in (pulled, begun))
+    is_failing = told is not None and told.event == "source_failed" and told.at >= since
+    return {
+        "watermark": settings.source.watermark,
+        "last": None if pulled is None else {
+            "file": pulled.path, "at": pulled.at, "rows": pulled.rows, "value": str(pulled.value["value"]),
+            "taken": pulled.is_taken,
+        },
+        "failing": {"at": told.at, "reason": told.fields["reason"]} if is_failing and told is not None else None,
+    }  # fmt: skip
 
 
 def _elsewhere(settings: ModelSettings, served: Champion | None, folder: Path) -> dict[str, Any] | None:

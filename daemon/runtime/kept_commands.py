@@ -12,6 +12,7 @@ from daemon.config.paths import StatePaths
 from daemon.ledger import Ledger, commands
 from daemon.runtime.log import get_logger
 from retrain import durable
+from retrain.records.errors import Refused
 
 log = get_logger()
 KEPT = "kept"
@@ -20,11 +21,16 @@ MOST_BYTES = 2**20
 
 
 def keep_command(paths: StatePaths, name: str, args: dict[str, Any], user: str) -> str:
-    """Keep a command, durable on return, and say by which name; OSError."""
+    """Keep a command, durable on return, and say by which name; OSError. Refused where it is too large to be read."""
     durable.make_folder(paths.commands, "commands.folder", parents=False)
     path = paths.commands / f"{time.time_ns()}-{os.getpid()}.json"
     entry = {"name": name, "args": args, "user": user, "at": time.time()}
-    durable.replace_file(path, msgspec.json.encode(entry), "commands.keep")
+    encoded = msgspec.json.encode(entry)
+    if len(encoded) > MOST_BYTES:
+        raise Refused(
+            "another process has locked the ledger, and this is too much to be kept", "ask again, or for less"
+        )
+    durable.replace_file(path, encoded, "commands.keep")
     path.chmod(0o660)  # the service's user and the operators' group, as the folder is theirs
     return path.name
 

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -27,6 +28,8 @@ FORMATS = ("auto", "console", "json", "journal")
 LONGEST_LINE = 8_000
 """Bytes of an event as a line of JSON: whatever a file or a request holds, its longest fields are cut until it fits."""
 SHORTEST_FIELD = 100
+MOST_WARNINGS = 100
+"""Warnings of libraries that a process tells: their texts may have numbers in them."""
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 Tap = Callable[[dict[str, Any]], None]
 
@@ -67,6 +70,20 @@ def configure(
         logger_factory=lambda *_: factory,
         cache_logger_on_first_use=False,
     )
+    warnings.showwarning = _told_once(set())
+
+
+def _told_once(told: set[tuple[str, str]]) -> Callable[..., None]:
+    """What logs a warning of Python's as an event, each text once: scikit-learn sets its filters anew in each call, so
+    that one of a pipeline would come with every request."""
+
+    def tell(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any) -> None:
+        one = (category.__name__, " ".join(str(message).split()))
+        if one not in told and len(told) < MOST_WARNINGS:
+            told.add(one)
+            get_logger().info("code_warned", kind=one[0], text=one[1], place=f"{filename}:{lineno}")
+
+    return tell
 
 
 def _tell_lost(file: Path, reason: str) -> None:
@@ -77,6 +94,13 @@ def _style(stream: TextIO) -> str:
     if _is_journal(os.environ.get("JOURNAL_STREAM", "")):
         return "journal"
     return "console" if stream.isatty() else "json"
+
+
+def own_output() -> TextIO:
+    """Standard output for the log alone, as a stream: what code of the user's prints goes to standard error."""
+    stream = io.TextIOWrapper(io.FileIO(os.dup(1), "w"), sys.stdout.encoding, "backslashreplace", write_through=True)
+    os.dup2(2, 1)
+    return stream
 
 
 def _unbuffered(stream: TextIO) -> TextIO:

@@ -26,7 +26,7 @@ from daemon.config.config import Config, load_config
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
 from daemon.runtime.ledgers import ledger_url
-from daemon.runtime.log import both, configure, get_logger, log_dropped
+from daemon.runtime.log import both, configure, get_logger, log_dropped, own_output
 from daemon.runtime.memory import one_arena
 from daemon.runtime.numbers import LoggedCounts
 from daemon.runtime.parent import end_with_parent
@@ -261,7 +261,7 @@ def main() -> None:
     config = load_config(options.config)
     logged, passed_on = LoggedCounts(), PassedOn()
     service, tap = config.service, both(logged.add, passed_on.add)
-    configure(service.log_level, service.log_format, tap=tap, file=config.log_file)
+    configure(service.log_level, service.log_format, own_output(), tap, config.log_file)
     unread = logging.getLogger("uvicorn")  # it answers what is wrong; its lines say nothing more
     unread.addHandler(logging.NullHandler())
     unread.propagate = False

@@ -29,6 +29,7 @@ from daemon.server.invocations import read_invocation
 from daemon.server.labels import labels_of
 from daemon.server.metrics import Metrics
 from daemon.server.origins import Origins
+from daemon.server.own_code import OwnCode
 from daemon.server.passage import Passage, is_page
 from daemon.server.pools import Pool, Turns
 from daemon.server.prediction_log import PredictionLog, feedback_note
@@ -59,6 +60,8 @@ LARGE_AT_ONCE = 2
 READ_S, PREDICT_S, WRITE_S, SCRAPE_S, TURN_S, LOOK_S = 30.0, 120.0, 30.0, 10.0, 60.0, 10.0
 """How long a request may be read, predicted and answered, labels be written, metrics be collected, a large request wait
 for its turn, and a look last what is to be served."""
+OWN_S = 30.0
+"""How long code of the user's may take for a request that is not large."""
 HUNG_S = 240.0
 """Reading, predicting or answering for so long never ends: the server must be started anew."""
 PATHS = ("predict", "invocations", "feedback", "recommend", "similar")
@@ -106,6 +109,7 @@ class Pools:
     def __init__(self) -> None:
         self.reading = Pool("reading a request", LARGE_AT_ONCE, READ_S)
         self.predicting = Pool("predicting", LARGE_AT_ONCE, PREDICT_S)
+        self.own_code = OwnCode(OWN_S)
         self.answering = Pool("writing an answer", LARGE_AT_ONCE, READ_S)
         self.preparing = Pool("preparing explanations", 1, EXPLAIN_S, MOST_EXPLAINED)
         self.explaining = Pool("explaining predictions", 1, EXPLAIN_S, MOST_EXPLAINED)
@@ -118,8 +122,11 @@ class Pools:
 
     def hung(self) -> str | None:
         """What never ends of the work that needs nothing but processor and memory."""
-        works = (self.reading, self.predicting, self.answering)
-        return next((pool.name for pool in works if pool.longest_s() > HUNG_S), None)
+        works: dict[str, Pool | OwnCode] = {
+            "reading a request": self.reading, "predicting": self.predicting, "writing an answer": self.answering,
+            "code of your own": self.own_code,
+        }  # fmt: skip
+        return next((name for name, pool in works.items() if pool.longest_s() > HUNG_S), None)
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -144,7 +151,7 @@ class App:
         self._passage = passage
         self.metrics = Metrics(slots, version, config.paths)
         self.pools = Pools()
-        self._batcher = Batcher(self.pools.predicting)
+        self._batcher = Batcher(self.pools.predicting, self.pools.own_code)
         self._explaining = Explaining(self.pools.preparing, self.pools.explaining)
         self._readers: dict[str, tuple[ServedDeployment, RowReader]] = {}
         self.about = About(slots, version, self.metrics.render, self.pools.metrics, tokens)

@@ -6,6 +6,7 @@ together in the turn after that. A single request is alone at once."""
 import asyncio
 from collections.abc import Sequence
 
+from daemon.server.own_code import OwnCode
 from daemon.server.pools import Pool
 from daemon.server.served import ServedDeployment
 from retrain.model.encoding import Cells
@@ -16,17 +17,20 @@ BIG_ROWS = 1_000
 
 
 class Batcher:
-    """Answers rows; one for a server process. `pool` has the threads for many rows."""
+    """Answers rows; one for a server process. `pool` has the threads for many rows, `own` those for code of the
+    user's."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, own: OwnCode) -> None:
         self._waiting: list[tuple[ServedDeployment, Sequence[Cells], asyncio.Future[Predictions]]] = []
         self._scheduled = False
-        self._pool = pool
+        self._pool, self._own = pool, own
 
     async def predict(self, served: ServedDeployment, rows: Sequence[Cells]) -> Predictions:
         """The predictions of `served` for rows; many rows are computed beside the event loop."""
         if len(rows) > BIG_ROWS:
             return await self._pool.run(served.predict, rows)
+        if served.runs_own_code:
+            return await self._own.predict(served, rows)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Predictions] = loop.create_future()
         self._waiting.append((served, rows, future))

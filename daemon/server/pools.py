@@ -53,8 +53,11 @@ class Pool:
             async with asyncio.timeout(self._deadline_s):
                 return await future
         except TimeoutError:
-            reason = f"{self.name} did not end within {self._deadline_s:g} s"
-            raise BadRequest(reason, 503, {"retry-after": "10"}) from None
+            raise self.overdue() from None
+
+    def overdue(self) -> BadRequest:
+        """What is answered where the deadline is over."""
+        return BadRequest(f"{self.name} did not end within {self._deadline_s:g} s", 503, {"retry-after": "10"})
 
     def longest_s(self) -> float:
         """For how long the work that began first has been going on; 0 where none is."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,11 @@ class ServedDeployment:
     def schema(self) -> Schema:
         """By which requests are read: the heaviest member's."""
         return self.loaded.version.schema
+
+    @cached_property
+    def runs_own_code(self) -> bool:
+        """Whether it answers by code of the user's, of which nobody knows how long it takes."""
+        return any(version.runs_own_code for version in self.loaded.members)
 
     def predict(self, rows: Sequence[Cells]) -> Predictions:
         """The recalibrated blend of all members; the cells of rows are in the order of `schema.features`."""

@@ -62,7 +62,7 @@ class Background:
         self._events, self._pending, self._trials = events, pending, trials
         self._notifying, self._hooks = notifying, hooks
         contexts = lambda: {name: keeper.context for name, keeper in keepers.by_name.items()}  # noqa: E731
-        self._forgetting = Forgetting(shared, contexts, servers.hand_over, self.write)
+        self._forgetting = Forgetting(shared, contexts, servers.hand_over, keepers.take_posted, self.write)
         self._commander = Commander({}, keepers.promoted, reload, notifying.test, keepers.pull, self._forgetting.forget)
         counted = CountedDescriptions(lambda: shared.config, shared.ledger)
         self._descriptions = Descriptions(
@@ -172,7 +172,7 @@ class Background:
         """Have the analyst's libraries loaded before the first file asks for them."""
         await self._servers.wait_ready()  # which have the processors for themselves until then
         with contextlib.suppress(WorkerError):
-            await self._shared.analyst.call(WarmRequest())
+            await self._shared.analyst.warm(WarmRequest())
         await asyncio.Event().wait()
 
     @contextlib.contextmanager

@@ -7,8 +7,8 @@ left to do in the folder itself."""
 
 import asyncio
 import json
-import re
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +16,21 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.config.config import scoring_dirs
 from daemon.config.paths import ROWS, ModelPaths
 from daemon.cycles.schemas import known_schema
+from daemon.cycles.tidying import clear_holds
+from daemon.intake.events import REFUSED
 from daemon.intake.prediction_log import convert_segments
 from daemon.ledger import Ledger, commands, cpu, cycles, due, forgotten, versions
 from daemon.ledger.forgotten import Theirs
 from daemon.reading.marks import canonical, mark_of
+from daemon.reading.mentions import Mentions
 from daemon.reading.operations import ForgetRequest, Rewritten
 from daemon.reports.forgotten import answer, learned_by
 from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.forgotten import make_key
+from daemon.runtime.log import get_logger
 from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import finished_segments
 from daemon.runtime.worker.process import WorkerError
@@ -33,46 +38,52 @@ from retrain import durable
 from retrain.records.cycle import CycleState
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema
+from retrain.store.versions import list_versions, reseal, undamaged
 
+log = get_logger()
 FILES_AT_ONCE = 50
-LOOK_S = 0.1
+LOOK_S, AGAIN_S = 0.1, 2.0
 TOLD_S = 5.0
 """After so many seconds it is logged what has gone, again and again."""
-MASK = b"x"
+AWAY = (SQLAlchemyError, OSError)
+MASK, PACKED = b"x", (".gz", ".xz", ".bz2", ".zst")
+KNOWN_USERS = "reference/users.npz"
 
 
 @dataclass
 class Forgetting:
-    """`contexts` are the models that are kept; `hand_over` has servers close their segments, `write_events` the events
-    of the log be written."""
+    """`contexts` are the models that are kept; `hand_over` has servers close their segments, `take_posted` all events
+    of a model that recommends be taken in that lie in finished ones, and says whether they were; `write_events` has the
+    events of the log be written."""
 
     shared: Shared
     contexts: Callable[[], Mapping[str, ModelContext]]
     hand_over: Callable[[], Awaitable[None]]
+    take_posted: Callable[[str], Awaitable[bool]]
     write_events: Callable[[], None]
 
     async def forget(self, command: commands.CommandRow) -> str:
         """Do what a command asks for, or the rest of it; what it came to. Refused where it asks for nothing that is
         there: then, too, the ids are erased."""
-        ledger = self.shared.ledger
+        ledger, refused = self.shared.ledger, command.args.get("refused")
         context = self.contexts().get(command.args["model"])
         try:
             if context is None:
                 raise Refused(f"no model {command.args['model']!r} in the running configuration")
             if "ids" in command.args:
                 await _Task(self, context, command).run()
-        except (SQLAlchemyError, OSError):
+        except AWAY:
             raise  # the world's fault: the ids are needed when that is over
         except Exception as error:  # it is not done again, so nothing may say any more who it was
+            refused = _refusal(error)
             await self.shared.writable()
             with ledger.begin(durable=True) as conn:
-                forgotten.blank(conn, command)
-            await asyncio.to_thread(ledger.purge)
-            if isinstance(error, WorkerError):
-                raise Refused(f"rows of theirs may be left: {error.message}", "ask again") from None
-            raise
+                forgotten.blank(conn, command, refused)
         await asyncio.to_thread(ledger.purge)
         durable.crash_point("forget.purged")
+        if refused is not None:
+            raise Refused(*refused)
+        assert context is not None
         with ledger.begin(durable=True) as conn:
             row = forgotten.of_command(conn, command)
             assert row is not None, "blanked only with what it came to"
@@ -83,6 +94,18 @@ class Forgetting:
         )  # fmt: skip
         context.decision_needed.set()
         return answer(self.shared.config, context.name, row)
+
+
+def _refusal(error: Exception) -> tuple[str, str]:
+    """What is told of an error, and the way out; of one that nobody thought of the log has where it came from, and not
+    what it says, which may be an id."""
+    if isinstance(error, Refused):
+        return error.message, error.hint
+    if isinstance(error, WorkerError):
+        return f"rows of theirs may be left: {error.message}", "ask again"
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("part_failed", part="forget_people", error=type(error).__name__, traceback=frames)
+    return f"rows of theirs may be left: {type(error).__name__}", "ask again; the log of the service may say more"
 
 
 @dataclass
@@ -101,10 +124,14 @@ class _Task:
         kind = "category" if self.schema is None else self.schema.column(self.column).kind
         self.values = tuple(sorted({canonical(text, kind) for text in args["ids"]}))
         self.theirs = Theirs(self.column, {*self.values, *args["ids"]})
-        key = make_key(context.shared.config.paths)
+        self.there: set[str] = set()
+        with self.ledger.connect() as conn:
+            is_anyone = forgotten.is_anyone(conn)
+        key = make_key(context.shared.config.paths, is_anyone)
         marks = {mark_of(context.name, self.column, value, key) for value in self.values}
         await context.shared.writable()
         with self.ledger.begin(durable=True) as conn:
+            self.is_fresh = forgotten.of_command(conn, self.command) is None
             self.row = forgotten.begin(conn, self.command, context.name, self.column, marks, context.now())
         durable.crash_point("forget.begun")
         await self._labels_taken()
@@ -112,12 +139,18 @@ class _Task:
             await convert_segments(context)
             await self._files()
             await asyncio.to_thread(self._quarantine)
+            await asyncio.to_thread(self._refused_events)
             self._restart_cycle()
+            clear_holds(context.shared.config.paths)
             self.all.write_events()
             await asyncio.to_thread(self._mask_log)
             await context.shared.writable()
             await asyncio.to_thread(self._finish)
         durable.crash_point("forget.blanked")
+
+    @property
+    def _recommends(self) -> bool:
+        return self.context.settings.task == "recommendation"
 
     @property
     def ledger(self) -> Ledger:
@@ -130,13 +163,16 @@ class _Task:
         return self.context.folders
 
     async def _labels_taken(self) -> None:
-        """What servers have written until now lies in finished segments, and those of labels are taken in, which leaves
-        out who is forgotten."""
+        """What servers have written until now lies in finished segments, and those of labels or events are taken in,
+        which leaves out who is forgotten."""
         await self.all.hand_over()
         spools = self.folders.spool, self.folders.log_spool
         before = {path.with_suffix("") for spool in spools for path in spool.glob("*.*")}
         while True:
             finished_segments(self.folders.log_spool)  # closes those of servers that are gone
+            if self._recommends and not await self.all.take_posted(self.context.name):
+                await asyncio.sleep(AGAIN_S)
+                continue
             left = {path.with_suffix("") for path in self.folders.spool.glob("*.*")}
             left |= {path.with_suffix("") for path in self.folders.log_spool.glob("*.open")}
             if not before & left:
@@ -154,6 +190,7 @@ class _Task:
             (sorted(folders.logged.glob("*.parquet")), logged, self._log),
             (sorted(folders.pulled.glob(f"*/{ROWS}")), self.column, self._pulled),
             (sorted(folders.adoptions.glob(f"*/{ROWS}")), self.column, self._adopted),
+            (self._known_users(), self.column, self._users),
         )  # fmt: skip
         total, done, told_s = sum(len(paths) for paths, _, _ in places), 0, time.monotonic()
         for paths, column, rewritten in places:
@@ -165,6 +202,7 @@ class _Task:
                 )  # fmt: skip
                 result = await self.context.shared.analyst.ask_again(request)
                 for one in result.files:
+                    self.there |= one.who
                     await self.context.shared.writable()
                     rewritten(one)
                 if result.unread:
@@ -227,18 +265,41 @@ class _Task:
         durable.crash_point("forget.committed")
         self._pulled(one)
 
+    def _known_users(self) -> list[Path]:
+        """Of each version that recommends, published or not, the file of who was known; of others nothing."""
+        if not self._recommends:
+            return []
+        found = [self.folders.version(name) for name in list_versions(self.folders.versions)]
+        for staged in self.context.shared.config.paths.cycles.glob("*/version"):
+            if (undamaged(staged / "training.json") or {}).get("model") == self.context.name:
+                found.append(staged)
+        return [path for folder in found if (path := folder / KNOWN_USERS).exists()]
+
+    def _users(self, one: Rewritten) -> None:
+        """First the version says that it holds another file: if it is killed then, both are written again."""
+        assert one.new is not None
+        reseal(one.old.parents[1], KNOWN_USERS, one.digest)
+        publish_made(one.new, one.old, "forget.publish")
+
     def _quarantine(self) -> None:
         """Rejected rows that are theirs."""
-        gone = 0
-        for path in sorted(self.folders.quarantine.glob("*.jsonl")):
-            lines = path.read_bytes().splitlines(keepends=True)
-            kept = [line for line in lines if not self._is_theirs(line)]
-            if len(kept) < len(lines):
-                gone += len(lines) - len(kept)
-                durable.replace_file(path, b"".join(kept), "forget.quarantine")
+        gone = sum(_rewrite_lines(path, self._is_theirs) for path in sorted(self.folders.quarantine.glob("*.jsonl")))
         if gone:
             with self.ledger.begin() as conn:
                 forgotten.add(conn, self.row.id, "rejected", [gone])
+
+    def _refused_events(self) -> None:
+        """Posted events that were refused and are kept for somebody to look at."""
+        for path in sorted(self.folders.spool.glob(f"{REFUSED}*/*.jsonl")):
+            _rewrite_lines(path, self._is_their_event)
+
+    def _is_their_event(self, line: bytes) -> bool:
+        """Of a line as it was posted, or of one as a data file has it."""
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return True
+        return not {said.get("user"), said.get(self.column)}.isdisjoint(self.values)
 
     def _is_theirs(self, line: bytes) -> bool:
         try:
@@ -266,33 +327,43 @@ class _Task:
         """Long ids in the file of `[service.log]` and those beside it that are rotated and not packed: each byte is
         written over, for others append."""
         path = self.context.shared.config.log_file
-        if path is None or self.theirs.long is None:
+        if path is None or not self.theirs.long:
             return
-        pattern = re.compile(self.theirs.long.pattern.encode())
         for one in path.parent.glob(f"{path.name}*"):
-            if one.is_file():
-                _write_over(one, pattern)
+            if one.is_file() and one.suffix not in PACKED:
+                _write_over(one, self.theirs.long)
 
     def _finish(self) -> None:
         """What it comes to, and the command without the ids, at once."""
         context, name = self.context, self.context.name
+        with self.ledger.connect() as conn:
+            places = forgotten.mentioning(conn, self.theirs)
         with self.ledger.begin(durable=True) as conn:
             row = forgotten.of_command(conn, self.command)
             assert row is not None
             told = row.found.get("files", [])
             stored = [one.name for one in versions.stored(conn, name)]
             rejected = forgotten.remove_rejects(conn, name, self.theirs)
-            redacted = forgotten.redact(conn, self.theirs)
+            redacted = forgotten.redact(conn, self.theirs, places)
             forgotten.note(
                 conn, row.id, redacted=redacted,
                 rows=sum(one["rows"] for one in told) + sum(row.found.get("adopted", ())),
                 rejected=[max(rejected, sum(row.found.get("rejected", ())))],
                 log_rows=sum(one["rows"] for one in row.found.get("log", ())),
                 versions=learned_by(self.folders, stored, {one["sha256"] for one in told}),
-                retrain_s=_retrain_s(cpu.by_cycle(conn, name, 0.0)), category=_is_feature(self.schema, self.column),
-                still=_still(context, told),
+                retrain_s=_retrain_s(cpu.by_cycle(conn, name, 0.0)),
+                category=not self._recommends and _is_feature(self.schema, self.column),
+                still=_still(context, told), scored=_scored(context),
+                nowhere=len(set(self.values) - self.there) if self.is_fresh else 0,
+                texts=[name for name in stored if self._mentions(self.folders.version(name))],
             )  # fmt: skip
             forgotten.blank(conn, self.command)
+
+    def _mentions(self, version: Path) -> bool:
+        """Whether a version learned a text that names one of them: a category, a word."""
+        return bool(self.theirs.long) and any(
+            self.theirs.long.holds(path.read_text("utf-8", "replace")) for path in version.rglob("*.json")
+        )
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.folders.state))
@@ -302,7 +373,9 @@ def column_of(context: ModelContext, schema: Schema | None, named: str | None) -
     """The column that says who it is; Refused where it is not plain, or a model has none."""
     name, settings = context.name, context.settings
     if settings.task == "recommendation":
-        raise Refused(f"{name} recommends: its counters cannot forget people yet", "drop its files, or the model")
+        if named not in (None, settings.user_column):
+            raise Refused(f"{name} recommends: it forgets its users, not by {named!r}", "leave --column out")
+        return str(settings.user_column)
     column = named or settings.id_column
     if column is None:
         raise Refused(f"{name} has no id_column", "name the column with --column")
@@ -327,15 +400,33 @@ def _still(context: ModelContext, told: Iterable[Mapping[str, Any]]) -> list[str
     return sorted(str(context.place_of(path)) for path in paths if context.place_of(path).exists())
 
 
-def _write_over(path: Path, pattern: "re.Pattern[bytes]") -> None:
-    with path.open("r+b") as file:
-        text, changed = file.read(), False
-        for match in pattern.finditer(text):
-            changed = True
-            durable.crash_point("forget.mask.before_write")
-            file.seek(match.start())
-            file.write(MASK * len(match[0]))
-        if changed:
-            file.flush()
+def _rewrite_lines(path: Path, is_theirs: Callable[[bytes], bool]) -> int:
+    """Let go of their lines; how many."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if not is_theirs(line)]
+    if len(kept) < len(lines):
+        durable.replace_file(path, b"".join(kept), "forget.lines")
+    return len(lines) - len(kept)
+
+
+def _scored(context: ModelContext) -> list[str]:
+    """Folders of the user's own in which files are scored: what lies there is theirs, and the results are, too."""
+    places = scoring_dirs(context.shared.config, context.name) or ()
+    return [str(place) for place in places if place.is_dir() and next(place.iterdir(), None) is not None]
+
+
+def _write_over(path: Path, long: Mentions) -> None:
+    """Line after line: a log may be large."""
+    changed, at = False, 0
+    with path.open("rb") as lines, path.open("r+b") as file:
+        for line in lines:
+            text = line.decode("utf-8", "surrogateescape")
+            for begin, end in long.spans(text):
+                before, theirs = (part.encode("utf-8", "surrogateescape") for part in (text[:begin], text[begin:end]))
+                changed = True
+                durable.crash_point("forget.mask.before_write")
+                file.seek(at + len(before))
+                file.write(MASK * len(theirs))
+            at += len(line)
     if changed:
         durable.fsync_path(path)

@@ -75,6 +75,10 @@ class Keepers:
         with bound_contextvars(model=name):  # also for what is logged by parts that know no model
             return await self.by_name[name].pull()
 
+    async def take_posted(self, name: str) -> bool:
+        """Take in the events that servers wrote for a model that recommends; no where it is to be tried again."""
+        return name in self.by_name and await self.by_name[name].events.roll()
+
     def decide_again(self, name: str) -> None:
         """Have a model, if it is kept, decide anew."""
         if name in self.by_name:

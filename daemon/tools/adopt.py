@@ -92,9 +92,10 @@ def bring(
     try:
         about = {"file": sources.named, "replaces": replaces} | _model(staged, sources, settings, trust)
         taken = {} if rows is None else _rows(staged, rows, schema, settings, marks)
+        labels = taken.pop("labels", ())
         if taken:
             schema = Schema.from_json(taken["schema"])
-        inputs = _proven(staged, about, schema, settings)
+        inputs = _proven(staged, about, schema, labels, settings)
         folder = hashlib.sha256(f"{about['digest']} {taken.get('rows_digest')}".encode()).hexdigest()[:32]
         about |= taken | {"inputs": list(inputs), "folder": folder}
         write_json(staged, ABOUT, about, "adopt.about")
@@ -193,18 +194,22 @@ def _rows(
         "rows_digest": taken.snapshot_digest,
         "schema": taken.schema.to_json(),
         "inferred": taken.inferred,
+        "labels": tuple(taken.class_rows),
     }
 
 
-def _proven(staged: Path, about: dict[str, Any], schema: Schema | None, settings: ModelSettings) -> tuple[str, ...]:
-    """The columns that the copy reads, after it was loaded as the service will; Refused where it does not fit."""
+def _proven(
+    staged: Path, about: dict[str, Any], schema: Schema | None, labels: Sequence[str], settings: ModelSettings
+) -> tuple[str, ...]:
+    """The columns that the copy reads, after it was loaded as the service will; Refused where it does not fit, also the
+    labels of the rows that came with it."""
     from retrain.store import adopted
 
     pipeline = adopted.load(staged, (*settings.estimator.trusted_types, *about["trusted_types"]))
     inputs = adopted.input_names(pipeline, schema, settings.task, settings.target)
     if settings.task == "classification":
         declared = None if schema is None else schema.column(settings.target).categories
-        adopted.refuse_classes(pipeline, declared or ())
+        adopted.refuse_classes(pipeline, declared or labels)
     if not installed_libraries():
         raise Refused(
             f"an adopted pipeline reads data frames, and neither {' nor '.join(LIBRARIES)} is installed",

@@ -32,6 +32,7 @@ from daemon.runtime.notify.endpoint import Endpoint, open_secrets
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from daemon.tools.doctor_store import snapshots_told
+from daemon.tools.forgotten import key_told
 from drift.notation import counted
 from retrain.records.errors import DriftdError, Refused
 from retrain.records.settings import IntakeSettings
@@ -62,7 +63,7 @@ def examine(config: Config) -> list[Finding]:
         parts += [(f"{name}: data_dir", _data_dir(config, name, patience))]
         parts += [(f"{name}: the folders of scoring", _scoring(config, name, patience))]
         parts += [(f"{name}: the estimator", _learner(config, name)), (f"{name}: on_promotion", _hook(config, name))]
-        parts += [(f"[models.{name}.source]", _source(config, name))]
+        parts += [(f"[models.{name}.source]", _source(config, name)), (f"{name}: prepare", _prepare(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
     parts += [("the ledger", _ledger(config))]
@@ -282,9 +283,33 @@ def _learner(config: Config, name: str) -> Iterator[Finding]:
     except DriftdError as error:
         yield Finding("error", f"{name}: {error.message}", error.hint)
     else:
-        idle = settings.is_elsewhere and not settings.challengers
-        does = "is served elsewhere, and nothing is trained" if idle else f"trains {trained}"
-        yield Finding("ok", f"{name}: {does}")
+        idle, adopted = settings.is_elsewhere and not settings.challengers, _adopted(config, name)
+        does = (
+            f"trains {trained}" if adopted is None else f"trains clones of what was adopted from {printable(adopted)}"
+        )
+        yield Finding("ok", f"{name}: {'is served elsewhere, and nothing is trained' if idle else does}")
+
+
+def _adopted(config: Config, name: str) -> str | None:
+    """The file of which the champion was adopted, or is a clone; None where a retraining does not clone it."""
+    from retrain.store.versions import undamaged
+
+    settings = config.models[name]
+    training = undamaged(config.paths.model(name).current / "training.json") or {}
+    origin = training.get("adopted")
+    return (
+        None if origin is None or settings.estimator.type != "auto" or settings.prepare is not None else origin["file"]
+    )
+
+
+def _prepare(config: Config, name: str) -> Iterator[Finding]:
+    """The preparation of the user's, and the library whose frames it reads."""
+    from retrain.model.preparation import library_of
+
+    prepare = config.models[name].prepare
+    if prepare is not None:
+        library = library_of(prepare, config.path.parent)
+        yield Finding("ok", f"{name}: {printable(prepare)} prepares its rows, as frames of {library}")
 
 
 def _limits() -> Iterator[Finding]:
@@ -377,6 +402,7 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
 
 def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
     """What a sound ledger says of models."""
+    yield from (Finding(*told) for told in key_told(config, conn))
     for name in config.models:
         yield from _unclear(conn, config, name)
         yield from (Finding(*told) for told in snapshots_told(conn, config, name))
@@ -435,7 +461,9 @@ def _version(config: Config, name: str, version: str) -> Finding:
             return Finding("ok", f"{name}: another system serves it; {version}, its reference, can be read")
         loaded = prove_version(folder, config.models[name].estimator.trusted_types)
     except (DriftdError, OSError) as error:
-        return Finding("error", f"{name}: {version} cannot be served: {error}", f"driftd rollback {name}, or retrain")
+        why, hint = (error.message, error.hint) if isinstance(error, DriftdError) else (str(error), "")
+        way_out = hint or f"driftd rollback {name}, or retrain"
+        return Finding("error", f"{name}: {version} cannot be served: {why}", way_out)
     try:
         loaded.metric  # noqa: B018 - of the user's code, looked for when it is asked for
     except DriftdError as error:

@@ -17,6 +17,7 @@ from daemon.reading.local_formats.found import Found
 from daemon.reading.look import matches
 from daemon.reading.open_file import open_file, require_file
 from daemon.tools.column_names import listed_columns
+from daemon.tools.init_elsewhere import Elsewhere, recognised, told_of
 from drift.notation import counted
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.schema import Column, Schema
@@ -43,14 +44,16 @@ class Inferred:
     findings: tuple[Finding, ...] = ()
     not_learned: Mapping[str, str] = field(default_factory=dict)
     numbering: str = ""
+    elsewhere: Elsewhere | None = None
 
 
 def look_at(
-    file: Path, target: str, task: str = "", ignore: Sequence[str] = (), columns: Sequence[str] = ()
-) -> Inferred:
+    file: Path, target: str, task: str = "", ignore: Sequence[str] = (), columns: Sequence[str] = (),
+    prediction: str = "",
+) -> Inferred:  # fmt: skip
     """What a data file shows of a model of `target`; `task` is inferred where it is "". Columns to `ignore` are not
-    learned from; where `columns` are named, they alone are, whatever their values. Refused where the file cannot be
-    read or has no such column."""
+    learned from; where `columns` are named, they alone are, whatever their values; `prediction` is what another system
+    predicted, if one did. Refused where the file cannot be read or has no such column."""
     require_file(file)
     settings = ModelSettings(data_dir="data", task="classification", target=target)
     with TemporaryDirectory(prefix="driftd-init-") as folder:
@@ -60,16 +63,17 @@ def look_at(
         findings = (*(Finding("", "understood", note) for note in opened.notes), *sample.found.findings)
         reasons = not_learned(sample, schema)
         numbering = next((name for name in reasons if _all_differ(sample, schema, name)), "")
-    names = [column.name for column in schema.columns if column.name != target]
+    elsewhere = recognised(sample, schema, target, chosen, prediction) if prediction else None
+    names = [column.name for column in schema.columns if column.name not in (target, *_columns_of(elsewhere))]
     ignored, only = listed_columns(ignore, names), listed_columns(columns, names)
-    schema = schema.learning_from(ignored, only)
+    schema = schema.learning_from([*ignored, *_columns_of(elsewhere)], only)
     unnamed = [name for name in names if only and name not in only]
     reasons = dict.fromkeys(unnamed, "--columns does not name it") | reasons
     reasons |= dict.fromkeys(ignored, "--ignore names it")
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
     id_column = _named(schema, ID_NAMES, ("integer", "category"), target)
     keys = intake_keys(opened, file, sample.found)
-    return Inferred(schema, chosen, time_column, id_column, keys, findings, reasons, numbering)
+    return Inferred(schema, chosen, time_column, id_column, keys, findings, reasons, numbering, elsewhere)
 
 
 def _all_differ(sample: Sampled, schema: Schema, name: str) -> bool:
@@ -79,11 +83,12 @@ def _all_differ(sample: Sampled, schema: Schema, name: str) -> bool:
 
 
 def write_config(
-    file: Path, target: str, task: str, name: str, path: Path, ignore: Sequence[str] = (), columns: Sequence[str] = ()
-) -> Iterator[str]:
+    file: Path, target: str, task: str, name: str, path: Path, ignore: Sequence[str] = (), columns: Sequence[str] = (),
+    prediction: str = "",
+) -> Iterator[str]:  # fmt: skip
     """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
     has no such column; see `look_at`."""
-    inferred = look_at(file, target, task, ignore, columns)
+    inferred = look_at(file, target, task, ignore, columns, prediction)
     learned = [c.name for c in inferred.schema.features if c.name not in (inferred.time_column, inferred.id_column)]
     if not learned:
         raise Refused(f"{file} has nothing to learn {target!r} from", "give a file of rows, not one of labels alone")
@@ -92,7 +97,11 @@ def write_config(
     yield from report_lines(inferred.findings)
     columns = counted(len(inferred.schema.features), "column")
     yield f"wrote {path}: model {name!r}, {inferred.task} of {target!r} from {columns}"
+    if inferred.elsewhere is not None:
+        yield from told_of(inferred.elsewhere)
     for column in inferred.schema.columns:
+        if column.name in _columns_of(inferred.elsewhere):
+            continue
         if not column.feature and column.name not in (inferred.time_column, inferred.id_column):
             yield f"not learned from: {column.name}: {inferred.not_learned[column.name]}"
     if inferred.id_column is None and inferred.numbering:
@@ -101,6 +110,10 @@ def write_config(
     data.mkdir(parents=True, exist_ok=True)
     yield f"made {data}"
     yield f"next: read {path}, run `driftd -c {path} run`, and put files such as {file.name} into {data}"
+
+
+def _columns_of(elsewhere: Elsewhere | None) -> tuple[str, ...]:
+    return () if elsewhere is None else elsewhere.columns
 
 
 def model_name(text: str) -> str:
@@ -174,17 +187,22 @@ def _text(inferred: Inferred, name: str, target: str) -> str:
         *key_lines(ModelSettings, "data_dir", f"data/{name}"),
         *key_lines(ModelSettings, "task", inferred.task),
         *key_lines(ModelSettings, "target", target),
+        *([] if inferred.elsewhere is None else elsewhere_lines(inferred.elsewhere)),
         *key_lines(ModelSettings, "time_column", inferred.time_column),
         *key_lines(ModelSettings, "id_column", inferred.id_column, inferred.numbering or "…"),
         *key_lines(ModelSettings, "check_schedule", "*/15 * * * *"),
-        *key_lines(ModelSettings, "retrain_schedule", None, "0 3 * * SUN"),
-        *key_lines(ModelSettings, "mode", None, "auto"),
+        *([] if inferred.elsewhere else key_lines(ModelSettings, "retrain_schedule", None, "0 3 * * SUN")),
+        *([] if inferred.elsewhere else key_lines(ModelSettings, "mode", None, "auto")),
         "",
         *intake_section(inferred.intake, name),
         "# The columns, by name; their order in the files does not matter.",
         '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
         f"[models.{name}.columns]",
-        *(_column(column, inferred) for column in inferred.schema.columns),
+        *(
+            _column(column, inferred)
+            for column in inferred.schema.columns
+            if column.name not in _columns_of(inferred.elsewhere)
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -195,6 +213,21 @@ def intake_section(keys: dict[str, Any], name: str) -> list[str]:
         return []
     about = "# How numbers, dates and missing values are written in the files; see docs/data-files.md."
     return [about, f"[models.{name}.intake]", *toml_keys(keys), ""]
+
+
+def elsewhere_lines(found: Elsewhere) -> list[str]:
+    """The keys of a model that another system serves."""
+    lines = [
+        *key_lines(ModelSettings, "served", "elsewhere"),
+        *key_lines(ModelSettings, "prediction_column", found.prediction),
+        *key_lines(ModelSettings, "version_column", found.version),
+        *key_lines(ModelSettings, "challengers", None)[:-1], "# challengers = true",
+    ]  # fmt: skip
+    if found.probabilities or found.lacks:
+        *meaning, _ = key_lines(ModelSettings, "probability_columns", None)
+        example = '# probability_columns = { "…" = "…" }'
+        lines += [*meaning, f"probability_columns = {found.classes}" if found.classes else example]
+    return lines
 
 
 def key_lines(kind: type[Frozen], name: str, value: str | None, example: str = "…") -> list[str]:

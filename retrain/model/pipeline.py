@@ -18,6 +18,14 @@ from retrain.rows.cells import word
 Cells = NDArray[Any]
 LONGEST_ERROR = 300
 """Characters of what the pipeline raises that are told."""
+MOST_PROBABLE = frozenset({
+    "HistGradientBoostingClassifier", "GradientBoostingClassifier", "RandomForestClassifier", "ExtraTreesClassifier",
+    "DecisionTreeClassifier", "ExtraTreeClassifier", "LogisticRegression", "LogisticRegressionCV", "GaussianNB",
+    "MultinomialNB", "BernoulliNB", "ComplementNB", "CategoricalNB", "MLPClassifier", "LinearDiscriminantAnalysis",
+})  # fmt: skip
+"""Classes of scikit-learn whose `predict` is the largest of their `predict_proba`."""
+ROUNDING = 1e-9
+"""A lead above this is no matter of rounding: the probabilities are sums of doubles, good to 1e-12."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,17 @@ class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no ty
         given = np.asarray(self._asked("predict_proba", X), dtype=np.float64)
         return given[:, np.argsort(self.classes_in_order, kind="stable")]
 
+    def most_probable(self, X: Cells, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        """What `predict` says, codes (n,), of rows whose `probabilities` (n, classes) are known. A pipeline that
+        answers the most probable class is asked again only about rows where rounding might decide."""
+        if not answers_most_probable(self.pipeline):
+            return self.predict(X)
+        codes: NDArray[np.int64] = probabilities.argmax(axis=1)
+        close = ~(_lead(probabilities) > ROUNDING)  # also where one is NaN
+        if close.any():
+            codes[close] = self.predict(X[close])
+        return codes
+
     @property
     def classes_(self) -> NDArray[np.int64]:
         """The codes of the classes that the pipeline knows, ascending."""
@@ -85,10 +104,32 @@ class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no ty
             return getattr(self.pipeline, method)(self.frame(X))
         except (Refused, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             told = f"{type(error).__name__}: {error}"
             short = told if len(told) <= LONGEST_ERROR else told[:LONGEST_ERROR] + "…"
             raise Refused(f"the model's pipeline does not answer these rows: {' '.join(short.split())}") from error
+
+
+def answers_most_probable(estimator: Any) -> bool:
+    """Whether what a fitted estimator predicts is its most probable class, but for rounding. Only known classes of
+    scikit-learn themselves count: a subclass may do anything."""
+    kind = type(estimator)
+    if kind.__module__.partition(".")[0] != "sklearn":
+        return False
+    if kind.__name__ == "Pipeline":
+        return answers_most_probable(estimator.steps[-1][1])
+    if kind.__name__ in ("GridSearchCV", "RandomizedSearchCV"):
+        return answers_most_probable(estimator.best_estimator_)
+    return kind.__name__ in MOST_PROBABLE
+
+
+def _lead(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the highest probability (n,) is above the second."""
+    if probabilities.shape[1] < 2:
+        return np.ones(len(probabilities))
+    two = np.partition(probabilities, -2, axis=1)[:, -2:]
+    lead: NDArray[np.float64] = two[:, 1] - two[:, 0]
+    return lead
 
 
 def class_name(label: Any, names: Collection[str]) -> str:

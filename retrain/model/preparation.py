@@ -22,12 +22,14 @@ from retrain.model.frames import Library, column_for, frame_of, library_module
 from retrain.model.preprocessing import Feature, Preprocessor
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
-from retrain.records.settings import ColumnKind
+from retrain.records.settings import ColumnKind, ModelSettings
 from retrain.rows.retype import as_kind
 from retrain.user_code import load_function
 
 LONGEST_ERROR = 300
 """Characters of what the function raises that are told."""
+LACKING, LISTED = ("KeyError", "AttributeError", "ColumnNotFoundError"), 20
+"""What a column that is not there raises, and how many of those that are there are told then."""
 COMPARED_ROWS = 20
 """Rows that are prepared alone, too: a value that depends on other rows would be another one in service."""
 ANNOTATE = "annotate its first argument: def prepare(rows: pandas.DataFrame), or polars.DataFrame"
@@ -112,7 +114,9 @@ class Preparation:
             where = "" if at is None else f" at row {int(numbers[at]) if numbers is not None else at}"
             text = " ".join(f": {raised}".split())
             short = text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + "…"
-            raise Refused(f"{self.name} raises {type(raised).__name__}{where}", quoted=short) from error
+            kind, names = type(raised).__name__, [one.name for one in self.raw.features]
+            hint = f"its frames have the columns {', '.join(names[:LISTED])}" if kind in LACKING else ""
+            raise Refused(f"{self.name} raises {kind}{where}", hint, short) from error
 
     def _asked(self, cells: Any) -> pa.Table:
         """What the function gives, as Arrow; Refused where that is no frame of as many rows."""
@@ -166,13 +170,21 @@ class _Own:
         return cls(function, code, hashlib.sha256(code).hexdigest())
 
 
+def library_of(name: str, folder: Path) -> Library:
+    """Whose frames the configured function reads; Refused where it cannot be loaded, does not say it, or the library is
+    not there."""
+    library = _library_of(_Own.load(name, folder).function, name)
+    library_module(library)
+    return library
+
+
 def new_preparation(name: str, folder: Path, schema: Schema) -> Preparation:
-    """The configured function, its path relative to `folder`, for raw rows of a schema; its outputs are not known yet.
-    Refused where it cannot be loaded, or does not say what frames it reads."""
+    """The configured function, its path relative to `folder`, for the rows of a schema that `raw_schema` gave; its
+    outputs are not known yet. Refused where it cannot be loaded, or does not say what frames it reads."""
     own = _Own.load(name, folder)
     library = _library_of(own.function, name)
     library_module(library)
-    inputs = tuple(Feature(one.name, one.kind) for one in raw_columns(schema))
+    inputs = tuple(Feature(one.name, one.kind) for one in schema.features)
     if not inputs:
         raise Refused(f"{name} has no columns to read", "expected some besides target and id")
     file, _, function = name.rpartition(":")
@@ -195,16 +207,13 @@ def learned(preparation: Preparation, table: pa.Table, schema: Schema) -> Prepar
     return made
 
 
-def raw_columns(schema: Schema) -> tuple[Column, ...]:
-    """What the function reads, in the order of the schema: all columns but target and id, and those that are declared
-    no features."""
-    roles = {schema.target, schema.id_column}
-    return tuple(c for c in schema.columns if c.name not in roles and (c.feature or c.name == schema.time_column))
-
-
-def raw_schema(schema: Schema) -> Schema:
-    """The schema of a version with a preparation: requests have what the function reads."""
-    return replace(schema, inputs=tuple(column.name for column in raw_columns(schema)))
+def raw_schema(schema: Schema, settings: ModelSettings) -> Schema:
+    """The schema of a version with a preparation: requests have what the function reads. These are all columns, in the
+    order of the schema, but target and id, and those that are declared no features: a date that merely was not learned
+    from as it is may be what the function makes an hour of."""
+    withheld = {schema.target, schema.id_column}
+    withheld |= {name for name, one in (settings.columns or {}).items() if one.feature is False}
+    return replace(schema, inputs=tuple(c.name for c in schema.columns if c.name not in withheld))
 
 
 def prepared_schema(schema: Schema, outputs: Sequence[Column]) -> Schema:

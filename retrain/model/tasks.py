@@ -70,8 +70,12 @@ class Classification:
         else:
             probabilities = np.zeros((len(X), len(names)))
             probabilities[:, _whole(estimator.classes_)] = given
-        same = type(estimator).__name__ in ARGMAX
-        codes = probabilities.argmax(axis=1) if same else _whole(estimator.predict(X))
+        if type(estimator).__name__ in ARGMAX:
+            codes = probabilities.argmax(axis=1)
+        elif isinstance(estimator, RawPipeline):
+            codes = estimator.most_probable(X, probabilities)
+        else:
+            codes = _whole(estimator.predict(X))
         return Predictions(names[codes], probabilities, self.classes)
 
     def baseline(self, y: Labels, weight: Floats | None) -> Baseline:

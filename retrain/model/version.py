@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from retrain.records.schema import Schema
+from retrain.user_code import is_of_user
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +38,12 @@ class LoadedVersion:
     def is_recorded(self) -> bool:
         """Whether another system serves it, and what it says is recorded with the rows."""
         return False
+
+    @property
+    def runs_own_code(self) -> bool:
+        """Whether it answers by code of the user's: an adopted pipeline, a preparation, an estimator of their own."""
+        own = self.preprocessor.encoding == "raw" or self.preprocessor.preparation is not None
+        return own or is_of_user(type(self.estimator))
 
     @property
     def model_schema(self) -> Schema:

@@ -246,7 +246,7 @@ def _lesson(assessor: EventAssessor, seq: int) -> Lesson | None:
 
 def _lesson_key(assessor: EventAssessor, seq: int) -> tuple[Any, ...]:
     past = assessor.past
-    return past.folder, past.files[seq].digest, past.half_lives_ms
+    return past.folder, past.files[seq].snapshot.name, past.half_lives_ms
 
 
 REMEMBERED = Remembered()

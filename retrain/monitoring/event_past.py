@@ -78,12 +78,12 @@ class Past:
 
     def before(self, seq: int) -> Counters:
         """The counters of all files that came before one, by the names of the whole log."""
-        earlier = {file.digest: one for one, file in self.files.items() if one < seq}
+        earlier = {file.snapshot.name: one for one, file in self.files.items() if one < seq}
         key = (self.folder, self.half_lives_ms)
-        digests, counted = self.remembered.counters.get(key) or (frozenset(), None)
-        if counted is None or not digests <= set(earlier):
-            counted, digests = self._counted([]), frozenset()
-        missing = [one for digest, one in earlier.items() if digest not in digests]
+        names, counted = self.remembered.counters.get(key) or (frozenset(), None)
+        if counted is None or not names <= set(earlier):
+            counted, names = self._counted([]), frozenset()
+        missing = [one for name, one in earlier.items() if name not in names]
         counted = merge(counted, self._counted(missing))
         self.remembered.counters.put(key, (frozenset(earlier), counted))
         return counted
@@ -106,8 +106,9 @@ def past_of(
     half_lives_ms: HalfLives,
     remembered: Remembered,
 ) -> Past:
-    """Of a model's accepted files; read anew where they are not those of before."""
-    key = tuple((file.seq, file.digest) for file in files), settings.event_weights and repr(settings.event_weights)
+    """Of a model's accepted files; read anew where they, or the snapshots of their rows, are not those of before."""
+    weights = settings.event_weights and repr(settings.event_weights)
+    key = tuple((file.seq, file.snapshot.name) for file in files), weights
     kept = remembered.logs.get(folder)
     if kept is None or kept[0] != key:
         kept = remembered.logs.put(folder, (key, read_log(files, schema, settings)))

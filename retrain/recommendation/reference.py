@@ -51,8 +51,7 @@ def load_reference(version: Path) -> tuple[Activity, NDArray[np.uint64]]:
         with np.load(version / FOLDER / ACTIVITY, allow_pickle=False) as read:
             arrays = {name: read[name] for name in ("place", "unit", "type", "value", "unknown", "fresh")}
             types, hours = tuple(map(str, read["types"])), tuple(map(float, read["hours"]))
-        with np.load(version / FOLDER / USERS, allow_pickle=False) as read:
-            users = read["users"]
+        users = known_users(version / FOLDER / USERS)
     return Activity(**arrays, types=types, hours=hours), users
 
 
@@ -90,6 +89,24 @@ def current_activity(
     unknown = [(~among(rows.items, items)).astype(np.float64)[rows.item] for rows in read]
     fresh = [~np.isin(hashed(rows.users), users) for rows in read]
     return _joined(read, unknown, fresh)
+
+
+def known_users(path: Path) -> NDArray[np.uint64]:
+    """The hashes of the users of such a file, sorted; OSError or ValueError where it cannot be read."""
+    with np.load(path, allow_pickle=False) as read:
+        return np.asarray(read["users"])
+
+
+def users_without(path: Path, names: Names, made: Path) -> tuple[int, int]:
+    """Write at `made` the known users of a version that lie at `path`, but for these names (n,); how many are left, and
+    how many went. Where none goes nothing is written. OSError or ValueError where they cannot be read."""
+    users = known_users(path)
+    theirs = np.isin(users, hashed(names))
+    if theirs.any():
+        durable.crash_point("forget.before_write")
+        with made.open("wb") as file:
+            np.savez_compressed(file, users=users[~theirs])
+    return int((~theirs).sum()), int(theirs.sum())
 
 
 def hashed(names: Names) -> NDArray[np.uint64]:

@@ -23,7 +23,7 @@ def render_card(folder: Path, name: str) -> str:
     sections = [
         _what(name, training, schema),
         _data(training),
-        _evaluation(evaluation, training["prepare"].get("held_out")),
+        _evaluation(evaluation, None if is_as_brought(training) else training["prepare"].get("held_out")),
         _expectation(evaluation.get("forecast")),
         _features(schema),
         _limits(training, schema),
@@ -60,9 +60,17 @@ def _parameters(training: Mapping[str, Any], params: str) -> str:
     return f"adopted from {source}" if "cloned" not in origin else f"a clone of what was adopted from {source}{own}"
 
 
+def is_as_brought(training: Mapping[str, Any]) -> bool:
+    """Whether nothing was trained here: it was adopted, and is no clone of what was."""
+    origin = training.get("adopted")
+    return origin is not None and "cloned" not in origin
+
+
 def _data(training: Mapping[str, Any]) -> str:
-    lines = ["## Training data", "", f"- Rows: {training['rows']:,}"]
-    if training["window"]:
+    is_taken = is_as_brought(training)
+    title = "Rows that it is described by" if is_taken else "Training data"
+    lines = [f"## {title}", "", f"- Rows: {training['rows']:,}"]
+    if training["window"] and not is_taken:
         lines.append(f"- Window: {training['window']}")
     if training["cut_time"] is not None:
         lines.append(f"- Up to: {_moment(training['cut_time'])} (event time)")
@@ -143,7 +151,7 @@ def _limits(training: Mapping[str, Any], schema: Schema) -> str:
     ]
     if schema.task == "classification":
         lines.append(f"- Classes other than {_listed(training['classes'])} are never predicted.")
-    else:
+    elif training.get("adopted") is None:
         lines.append("- Trees do not extrapolate: beyond the range of a feature in training they answer as at its end.")
     return "\n".join(lines)
 

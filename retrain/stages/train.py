@@ -108,7 +108,7 @@ def fit_version(
     `first_metric` the metric's record of the champion. What it is trained of is the configured estimator, or a clone of
     the `make`, which is taken as it is where that knows its task."""
     schema = schema if make is None else make.schema(schema)
-    schema = schema if settings.prepare is None else raw_schema(schema)
+    schema = schema if settings.prepare is None else raw_schema(schema, settings)
     material, task = _material(table, schema, settings, config_dir, make)
     spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
     costs = tuple(spec.get("costs", ()))

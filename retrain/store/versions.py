@@ -149,6 +149,18 @@ def write_manifest(folder: Path, name: str, number: int, digest: str, origin: Ma
     write_json(folder, "manifest.json", manifest, "promote.manifest")
 
 
+def reseal(folder: Path, name: str, sha256: str) -> None:
+    """Say in a sealed version's manifest that the file `name` has another content from now on; nothing of a version
+    that is not sealed yet. Refused where the manifest is damaged."""
+    if not (folder / "manifest.json").exists():
+        return
+    manifest = read_json(folder / "manifest.json")
+    text = json.dumps(
+        manifest | {"files": manifest["files"] | {name: sha256}}, indent=1, sort_keys=True, ensure_ascii=False
+    )
+    durable.replace_file(folder / "manifest.json", text.encode() + b"\n", "forget.manifest")
+
+
 def publish(staged: Path, models_folder: Path, name: str) -> Path:
     """Move a sealed folder to `models_folder`/`name`, whole or not at all; its final path."""
     durable.make_folder(models_folder, "promote.folder")

@@ -90,6 +90,7 @@ def test_the_page_of_adoption(tmp_path):
         made.close()
 
 
+@pytest.mark.long
 def test_the_page_of_preparation(tmp_path):
     """The code of the page trains a model on the data folder, and a check compares what it gives."""
     made = place(tmp_path, "prepare.md")

@@ -45,7 +45,7 @@ def frame(seed: int, rows: int = 600, shift: float = 0.0) -> pd.DataFrame:
 def pipeline(last: Any) -> Pipeline:
     """Text, dates, categories and numbers, each by its own transformer, and an estimator."""
     one_hot = make_pipeline(SimpleImputer(strategy="constant", fill_value="?"), OneHotEncoder(handle_unknown="ignore"))
-    known = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    known = make_pipeline(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), StandardScaler())
     return Pipeline(
         [
             ("columns", ColumnTransformer([

@@ -1,6 +1,7 @@
 """Preparation of a user's own in training, checks, replay and serving: run by `test_adopting.py` with both libraries."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pyarrow as pa
 import pytest
 from daemon_harness import Daemon
 
-from retrain.model.preparation import learned, new_preparation
+from retrain.model.preparation import learned, new_preparation, raw_schema
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
+from retrain.records.settings import ModelSettings
 from retrain.store.versions import load_version
 
 PANDAS = """
@@ -90,11 +92,14 @@ def service(folder: Path, code: str) -> Daemon:
     return Daemon(folder, CONFIG + COLUMNS, columns=False)
 
 
-@pytest.fixture(scope="module", params=["pandas", "polars"])
+@pytest.fixture(scope="module", params=["pandas", pytest.param("polars", marks=pytest.mark.long)])
 def prepared(request, tmp_path_factory):
     """A service that trained a first model on what the user's code gives."""
-    folder = tmp_path_factory.mktemp(request.param)
-    made = service(folder, PANDAS if request.param == "pandas" else POLARS)
+    if request.param == "pandas":
+        yield request.getfixturevalue("adopted")[0]
+        return
+    folder = tmp_path_factory.mktemp("polars")
+    made = service(folder, POLARS)
     try:
         drop(rows(1), folder / "data", "a.csv")
         made.start()
@@ -190,6 +195,18 @@ def test_a_change_of_the_file_is_a_reason_for_a_new_version(tmp_path):
         made.close()
 
 
+def test_both_libraries_give_the_same(tmp_path):
+    """The same rows prepared by code for pandas and by code for polars are the same features, to the bit."""
+    made = []
+    for name, code in {"one.py": PANDAS, "other.py": POLARS}.items():
+        (tmp_path / name).write_text(code)
+        known = new_preparation(f"{name}:prepare", tmp_path, SCHEMA)
+        made.append(
+            learned(known, table(rows(0, 80)), SCHEMA).of_table(table(rows(0, 80))).select(["ratio", "loud", "late"])
+        )
+    assert made[0].to_pylist() == made[1].to_pylist()
+
+
 def table(made: pd.DataFrame) -> pa.Table:
     """As a snapshot has them."""
     return pa.Table.from_pandas(made, preserve_index=False)
@@ -214,12 +231,23 @@ def test_what_a_preparation_may_not_do_is_told(tmp_path):
         "return rows[[]]": "gave no columns",
         "return pd.concat([rows[['x']], rows[['x']]], axis=1)": "two columns 'x'",
         "return rows[['z']] - rows[['z']].mean()": "gives other values of 'z' for rows that stand alone",
-        "return rows[['nothing']]": "raises KeyError",
+        "return rows[['nothing']]": "its frames have the columns x, z, colour, t",
         "raise SystemExit(3)": "raises SystemExit at row 0",
     }.items():
         assert sentence in gave(tmp_path, body), body
     assert "does not say whether it reads frames of pandas or polars" in gave(tmp_path, "return rows", "rows")
     assert "takes no argument" in gave(tmp_path, "return 1", "")
+
+
+def test_it_reads_what_was_only_not_learned_from():
+    """A date of which each row has another is no feature of its own, and yet the code makes hours of it; what the
+    configuration declares no feature is not known beforehand, and it does not see it."""
+    dated = replace(SCHEMA, columns=tuple(replace(c, feature=c.name not in "tz") for c in SCHEMA.columns))
+    declared = {name: {"type": "number", "feature": name != "z"} for name in "xz"}
+    settings = {"data_dir": "data", "task": "classification", "target": "label"}
+    for columns, read in ((None, "x z colour t"), (declared, "x colour t")):
+        schema = raw_schema(dated, ModelSettings.model_validate(settings | {"columns": columns}))
+        assert [one.name for one in schema.features] == read.split()
 
 
 def test_columns_must_be_the_same_each_time(tmp_path):
@@ -243,6 +271,7 @@ def test_a_missing_library_is_a_clear_message(tmp_path, monkeypatch):
         new_preparation("own.py:prepare", tmp_path, SCHEMA)
 
 
+@pytest.mark.long
 def test_a_replay_prepares_as_the_service_does(tmp_path):
     """`driftd replay` with the configuration of a preparation trains, checks and scores by it."""
     made = service(tmp_path, PANDAS)

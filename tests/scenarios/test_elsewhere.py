@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from daemon_harness import FAST, Daemon, drop
+from helpers import wait_for
+from receivers import Receiver, receiver
 
 EXTRA = """\
 served = "elsewhere"
@@ -49,14 +51,25 @@ def unlabelled(table: pa.Table) -> pa.Table:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path):
+def told():
+    """Who is notified."""
+    with receiver() as one:
+        yield one
+
+
+def notifying(told: Receiver) -> str:
+    return f'[[notify]]\nname = "ops"\nurl = "{told.url}"\n'
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, told: Receiver):
     """Watching, without challengers."""
-    one = Daemon(tmp_path, EXTRA + FAST + COLUMNS, columns=False)
+    one = Daemon(tmp_path, EXTRA + FAST + COLUMNS + notifying(told), columns=False)
     yield one
     one.close()
 
 
-def test_features_predictions_and_performance_are_watched(daemon):
+def test_features_predictions_and_performance_are_watched(daemon, told):
     """The first file with enough rows is the reference. Then drifted features are told, drifted predictions of rows that
     did not drift, estimated performance of rows without labels, and a drop that late labels show. A new version of the
     other system begins a new reference."""
@@ -81,6 +94,9 @@ def test_features_predictions_and_performance_are_watched(daemon):
     drop(late.select(["id", "label"]), daemon.data / "e-labels.csv")
     dropped = daemon.wait("performance_dropped")
     assert dropped["metric"] == "accuracy"
+    sent, *_ = wait_for(lambda: told.about("performance_dropped"), what="a message of the drop")
+    assert sent["model"] == "m"
+    assert sent["fields"]["metric"] == "accuracy"
     drop(answered(6, weight=0.4, by="3.2"), daemon.data / "f.csv")
     assert "3.2" in daemon.wait("version_promoted", since=daemon.events.index(dropped))["reason"]
     status = daemon.cli("status").stdout
@@ -139,26 +155,28 @@ def test_bad_predictions_are_set_aside_or_refused(daemon):
 
 
 @pytest.fixture
-def comparing(tmp_path: Path):
+def comparing(tmp_path: Path, told: Receiver):
     """Watching, and training challengers."""
     extra = EXTRA.replace(
         "# no estimator", "challengers = true\nestimator.params = { max_iter = 15, learning_rate = 0.3 }"
     )
-    one = Daemon(tmp_path, extra + FAST + COLUMNS, columns=False)
+    one = Daemon(tmp_path, extra + FAST + COLUMNS + notifying(told), columns=False)
     yield one
     one.close()
 
 
-def test_a_challenger_that_would_have_been_better_is_told(comparing):
+def test_a_challenger_that_would_have_been_better_is_told(comparing, told):
     """Where the other system misses what the rows show, a challenger is kept as a candidate and told; nothing is
     served."""
     comparing.start()
     for seed in range(1, 4):
         drop(answered(seed, n=600, flip=True), comparing.data / f"{seed}.csv")
         comparing.wait("check_finished" if seed > 1 else "version_promoted")
-    told = comparing.wait("challenger_better")
-    assert told["version"].startswith("v000")
-    assert "kept, not served" in told["reason"]
+    found = comparing.wait("challenger_better")
+    assert found["version"].startswith("v000")
+    assert "kept, not served" in found["reason"]
+    sent, *_ = wait_for(lambda: told.about("challenger_better"), what="a message of the challenger")
+    assert sent["fields"]["version"] == found["version"]
     model = comparing.json("status")["models"]["m"]
     assert model["champion"]["version"].startswith("v0001")
     assert local_http.post(f"{comparing.url}/models/m/predict", json={"rows": [{"x": 1.0}]}).status_code == 404

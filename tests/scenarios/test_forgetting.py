@@ -33,7 +33,7 @@ def test_the_page_is_true(make_daemon: Callable[..., Daemon]) -> None:
     daemon.wait("model_swapped")
     body = {"rows": [{"customer": WHO, "x": 0.3, "z": -1.0, "colour": "red"}]}
     assert local_http.post(f"{daemon.url}/models/m/predict", json=body).status_code == 200
-    local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": [{"customer": WHO, "label": "yes"}]})
+    local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": [{"id": WHO, "label": "yes"}]})
     find, forget, *proofs = commands()
     assert daemon.cli(*find, check=False).returncode == 1
     daemon.cli(*forget, check=False)

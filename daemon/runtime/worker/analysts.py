@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from structlog.contextvars import get_contextvars
 
@@ -31,6 +31,7 @@ class Analysts:
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: "asyncio.TimerHandle | None" = None
+    _warming: bool = False
 
     def __post_init__(self) -> None:
         self.first = Worker("analyst", self.limits, self._clear)
@@ -58,6 +59,19 @@ class Analysts:
                 if worker is self.second:
                     self._end_when_idle()
 
+    async def warm(self, request: Request[Any]) -> None:
+        """Have the first process load libraries, once it is free. A question that comes meanwhile waits for it: the
+        second would have to load them as well."""
+        while self.first.is_taken:
+            self._freed.clear()
+            await self._freed.wait()
+        self._warming = True
+        try:
+            await self.first.call(request)
+        finally:
+            self._warming = False
+            self._freed.set()
+
     async def close(self) -> None:
         """End both."""
         if self._idle is not None:
@@ -72,7 +86,7 @@ class Analysts:
             if not self.first.is_taken:
                 return self.first
             left_s = until_s - time.monotonic()
-            if left_s <= 0 and not self.second.is_taken:
+            if left_s <= 0 and not self.second.is_taken and not self._warming:
                 return self.second
             with contextlib.suppress(TimeoutError):
                 await within(self._freed.wait(), left_s if left_s > 0 else None)

@@ -123,6 +123,10 @@ class Worker:
         fails each time."""
         return await ask_again(self.call, request, tries)
 
+    async def warm(self, request: Request[Any]) -> None:
+        """Have it load libraries, as the request says."""
+        await self.call(request)
+
     @property
     def is_taken(self) -> bool:
         """Whether a request is worked on or waits."""

@@ -4,13 +4,19 @@ The spool is read first and the ledger after it, so that an event that moves fro
 at least; met in both, it is still one event of the set. While the ledger is away the files are those that its
 description names, and of what comes only what is posted is seen."""
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import ModelPaths, StatePaths
 from daemon.ledger import Ledger, Version, Watch
+from daemon.reading.forgotten import marked
+from daemon.reading.marks import Marks
 from daemon.runtime.counted import Counted, accepted_files, counted, described_counted
+from daemon.runtime.forgotten import marks_in
 from daemon.server.recommendation.tail import Tail
 from retrain.recommendation.catalogue import Catalogue
 from retrain.recommendation.catalogue_file import read_catalogue
@@ -49,30 +55,32 @@ class Source:
         self._model, self._settings, self._paths, self._ledger, self._items = model, settings, paths, ledger, items
         self._catalogue_seq: int | None = None
         self._tail = Tail(paths.spool)
-        self._files: dict[int, str] = {}
+        self._files: dict[int, tuple[str, str]] = {}
+        self._forgotten: Marks | None = None
         self._watch: Watch | None = None
         self._seen: Version = -1
 
     def everything(self, schema: Schema) -> tuple[Interactions, Catalogue | None]:
         """All events there are, and the catalogue, at the first look. Retry where a snapshot is gone meanwhile; an
         error of SQLite's where the ledger is away and was never described."""
-        posted = events_of(self._tail.new_lines())
+        lines = self._tail.new_lines()
         found = self._counted_or_described()
+        posted = self._of_others(lines)
         log = read_log(accepted_files(self._paths.state, found.files), schema, self._settings)
-        self._files = {file.seq: file.digest for file in found.files}
+        self._files = _contents(found)
         return joined(log.events, interactions_of_posted(posted, self._settings)), self._new_catalogue(found)
 
     def news(self, schema: Schema) -> News:
         """What came since the last look; what was posted alone while the ledger is away."""
-        posted = events_of(self._tail.new_lines())
+        lines = self._tail.new_lines()
         try:
             seen = self._version()
             if seen == self._seen and not self._tail.shrunk:
-                return News(posted)
+                return News(self._of_others(lines))
             found = self._counted()
         except AWAY:
-            return News(posted, gone=self._tail.shrunk)
-        there = {file.seq: file.digest for file in found.files}
+            return News(self._of_others(lines), gone=self._tail.shrunk)
+        posted, there = self._of_others(lines), _contents(found)
         is_bare = self._catalogue_seq is not None and found.items is None
         if self._tail.shrunk or self._files.items() - there.items() or is_bare:
             return News(posted, gone=True)
@@ -89,7 +97,18 @@ class Source:
 
     def _counted(self) -> Counted:
         with self._ledger.connect() as conn:
+            with contextlib.suppress(OSError):  # without its key nobody is known again; doctor says so
+                self._forgotten = marks_in(conn, StatePaths(self._paths.state), self._model)
             return counted(conn, self._model, self._items)
+
+    def _of_others(self, lines: Iterable[bytes]) -> list[PostedEvent]:
+        """The events of lines, but for those of people who are forgotten: these are in no file either."""
+        events, marks = events_of(lines), self._forgotten
+        for name in () if marks is None else marks.columns:
+            assert marks is not None
+            theirs = marked(pa.array([event.user for event in events], pa.string()), marks, name)
+            events = [event for event, is_theirs in zip(events, theirs, strict=True) if not is_theirs]
+        return events
 
     def _counted_or_described(self) -> Counted:
         try:
@@ -113,3 +132,8 @@ class Source:
         if self._watch is None:
             self._watch = self._ledger.watch()
         return self._watch.version()
+
+
+def _contents(found: Counted) -> dict[int, tuple[str, str]]:
+    """By its place, what a file is and which rows are left of it."""
+    return {file.seq: (file.digest, file.snapshot) for file in found.files}

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from daemon.config.config import Config, model_data_dir
-from daemon.config.paths import LEDGER, SEGMENTS, StatePaths
+from daemon.config.paths import ABOUT, LEDGER, SEGMENTS, StatePaths
 from daemon.config.real_paths import RealPaths
 from daemon.cycles.tidying import clear_holds
 from daemon.ledger.engine import HEAD, open_ledger
@@ -149,10 +149,10 @@ def _copy_ledger(state: Path, target: Path, files: dict[str, tuple[str, int]]) -
 
 
 def _expected(state: Path, named: References) -> set[str]:
-    """All files by name; those of versions are listed from their folders."""
+    """All files by name; those of versions and of pipelines to be adopted are listed from their folders."""
     inside = {
         path.relative_to(state).as_posix()
-        for version in named.versions
+        for version in named.versions | named.adoptions
         for path in (state / version).rglob("*")
         if path.is_file() and not path.name.startswith(".")
     }
@@ -163,7 +163,8 @@ def _copy_named(
     state: Path, target: Path, named: References, files: dict[str, tuple[str, int]], progress: Progress
 ) -> set[str]:
     """Copy what is not there yet; what is missing."""
-    missing = {version for version in named.versions if not (state / version / "manifest.json").is_file()}
+    missing = {version for version in named.versions if not (state / version / MANIFEST).is_file()}
+    missing |= {folder for folder in named.adoptions if not (state / folder / ABOUT).is_file()}
     wanted = sorted(_expected(state, named) - set(files))
     sizes = {name: _size(state / name) for name in wanted}
     total, done = sum(sizes.values()), 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 
 from daemon.config.config import Config
 from daemon.config.mistakes import meant
@@ -52,6 +53,8 @@ def configured_subject(config: Config, model: str | None, target: str, task: str
     what does not fit the configuration."""
     name = _chosen(config, model, target)
     settings = config.models[name]
+    if settings.is_elsewhere:
+        raise WrongUse(_not_replayed(name, settings))
     for key, wanted in (("target", target), ("task", task)):
         configured = getattr(settings, key)
         if wanted and wanted != configured:
@@ -59,6 +62,18 @@ def configured_subject(config: Config, model: str | None, target: str, task: str
             raise WrongUse(f"[models.{name}] of {config.path} has {key} {configured!r}, not {wanted!r}; {hint}")
     subject = Subject(config.path.stem, name, settings, config.path.parent)
     return replace(subject, settings=settings.model_copy(update={"mode": "auto"}), notes=tuple(_notes(settings)))
+
+
+def _not_replayed(name: str, settings: ModelSettings) -> str:
+    """Of a model that another system serves: how models of driftd's own are replayed, which must not see what that
+    predicted."""
+    theirs = settings.prediction_column, *settings.probability_columns.values(), settings.version_column
+    ignored = " ".join(f"--ignore {quote(column)}" for column in theirs if column is not None)
+    command = f"driftd replay FILE… --target {quote(settings.target)} {ignored}"
+    return (
+        f"another system serves {name}, and what it predicted is not replayed; whether models of driftd's own would "
+        f"have paid is told without the configuration: `{command}`"
+    )
 
 
 def named_apart(subjects: Sequence[Subject]) -> list[Subject]:

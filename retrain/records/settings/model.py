@@ -182,7 +182,8 @@ class ModelSettings(Frozen):
         if self.scoring.in_dir is not None and self.task == "recommendation":
             raise ValueError("[scoring] is of rows, and a recommendation answers with lists")
         if self.prepare is not None and self.is_elsewhere:
-            raise ValueError("prepare makes the columns that driftd's own models learn from; another system serves this")
+            own = "prepare makes the columns that driftd's own models learn from"
+            raise ValueError(f"{own}; another system serves this")
         if self.prepare is not None and self.task == "recommendation":
             raise ValueError("prepare makes columns of rows, and a recommendation learns from events")
         if self.task != "recommendation":

@@ -293,11 +293,15 @@ def test_who_is_forgotten_is_nowhere_in_the_tables_files(ledger: Ledger, postgre
     rejects = [{"line": n, "column": "x", "reason": "bad", "raw": f"{who},1"} for n, who in enumerate((gone, stays))]
     accept(ledger, "a.csv", rejects=rejects, quality={"note": f"of {gone}, and {stays}"})
     theirs = forgotten.Theirs("id", [gone])
+    with ledger.connect() as conn:
+        places = forgotten.mentioning(conn, theirs)
+    accept(ledger, "b.csv", quality={"note": f"of {gone} as well"})
     with ledger.begin() as conn:
-        assert (forgotten.remove_rejects(conn, "m", theirs), forgotten.redact(conn, theirs)) == (1, 1)
+        assert (forgotten.remove_rejects(conn, "m", theirs), forgotten.redact(conn, theirs, places)) == (1, 2)
     ledger.purge()
     with ledger.connect() as conn:
-        assert files.listed(conn, "m")[0].quality == {"note": f"of (forgotten), and {stays}"}
+        notes = [row.quality["note"] for row in files.listed(conn, "m")]
+        assert notes == [f"of (forgotten), and {stays}", "of (forgotten) as well"]
         assert [row.raw for row in files.rejects_of(conn, 1)] == [f"{stays},1"]
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute("CHECKPOINT")

@@ -29,8 +29,10 @@ def browser() -> Iterator[Browser]:
 
 
 def ask(daemon, action: str) -> None:
-    """Have something done, as another program would."""
-    assert local_http.post(f"{daemon.url}/api/m/m/{action}", json={}).json()["state"] == "done"
+    """Have something done, as another program would: the page process may still start."""
+    url = f"{daemon.url}/api/m/m/{action}"
+    answer = wait_for(lambda: (told := local_http.post(url, json={})).status_code != 503 and told)
+    assert answer.json()["state"] == "done", answer.text
 
 
 def says(browser: Browser, script: str, word: str) -> bool:

@@ -449,3 +449,19 @@ def test_a_row_of_the_far_future_is_not_how_new_a_file_is(tmp_path: Path) -> Non
     result = taken(tmp_path, "a.csv", HEADER + GOOD + future + OTHER, time_column="t")
     assert (result["first_time"], result["last_time"]) == (1704067200.0, 1704182400.0)
     assert result["quality"]["future_times"] == 1
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [(["1", "2", "2"], ("2", 2)), (["2", "1", "2", "1"], ("1", 2)), (["1", "1", ""], ("1", 2))],
+)
+def test_a_file_is_of_the_version_that_predicted_most(
+    tmp_path: Path, versions: list[str], expected: tuple[str, int] | None
+) -> None:
+    """Of a model that another system serves: the last row decides nothing but a tie, and a missing version is none."""
+    data = "x,y,said,by\n" + "".join(f"{n},a,b,{version}\n" for n, version in enumerate(versions))
+    columns = {"x": "number", "y": "category", "said": "category", "by": "category"}
+    more = {"served": "elsewhere", "prediction_column": "said", "version_column": "by"}
+    quality = taken(tmp_path, "a.csv", data, columns, **more)["quality"]
+    found = (quality["served_version"], quality["served_rows"]) if "served_version" in quality else None
+    assert found == expected

@@ -96,3 +96,50 @@ def test_what_takes_longer_than_it_may_is_stopped_and_says_by_which_key(gate: IO
         await made.call(NOTHING)
 
     with_analysts(story)
+
+
+def test_while_libraries_are_loaded_no_second_process_loads_them_too(
+    gate: IO[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question that comes meanwhile waits for the first process, however long that takes."""
+    monkeypatch.setattr(several, "SECOND_AFTER_S", 0.0)
+
+    async def story(made: Analysts) -> None:
+        loading = asyncio.create_task(made.warm(LONG))
+        await until(lambda: made.first.pid is not None)
+        asked = asyncio.create_task(ask(made, "m", NOTHING))
+        with pytest.raises(TimeoutError):
+            await until(lambda: made.second.busy is not None or asked.done(), timeout_s=0.2)
+        gate.close()
+        await asyncio.gather(loading, asked)
+        assert made.second.pid is None
+
+    with_analysts(story)
+
+
+def test_libraries_that_wait_for_a_long_question_keep_nobody_waiting(gate: IO[str]) -> None:
+    """As long as the first process answers a question, others have the second."""
+
+    async def story(made: Analysts) -> None:
+        long = asyncio.create_task(ask(made, "slow", LONG))
+        await until(lambda: made.first.busy is not None)
+        loading = asyncio.create_task(made.warm(WarmRequest(modules=("json",))))
+        await ask(made, "quick", NOTHING)
+        assert not long.done() and not loading.done()
+        gate.close()
+        await asyncio.gather(long, loading)
+
+    with_analysts(story)
+
+
+def test_who_waited_for_libraries_that_could_not_be_loaded_is_answered(gate: IO[str]) -> None:
+    """The process answers what it can without."""
+
+    async def story(made: Analysts) -> None:
+        loading = asyncio.create_task(made.warm(WarmRequest(modules=("there_is_no_such_module",))))
+        await until(lambda: made.first.busy is not None)
+        await ask(made, "m", NOTHING)
+        with pytest.raises(WorkerError, match="there_is_no_such_module"):
+            await loading
+
+    with_analysts(story)

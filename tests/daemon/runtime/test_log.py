@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,29 @@ def test_a_full_journal_drops_and_tells_how_many(journald):
     log_dropped()
     with pytest.raises(BlockingIOError):
         journald.recv(4096)
+
+
+def test_a_warning_is_an_event_once(monkeypatch):
+    """What libraries warn of is logged with its text and place, however often it comes and in whatever filters."""
+    stream = io.StringIO()
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    configure(style="json", stream=stream)
+    for _ in range(3):
+        with warnings.catch_warnings():  # as scikit-learn does in each call
+            warnings.simplefilter("always")
+            warnings.warn("one column\nis empty", UserWarning, stacklevel=1)
+    (line,) = stream.getvalue().splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["kind"], entry["text"]) == ("code_warned", "UserWarning", "one column is empty")
+    assert "test_log.py:" in entry["place"] and not undeclared([entry])
+
+
+def test_what_user_code_prints_is_not_among_the_events():
+    """In a process whose output is the log's own, prints go to standard error."""
+    code = (
+        "from daemon.runtime.log import configure, get_logger, own_output\n"
+        "configure(style='json', stream=own_output())\nprint('shape (3, 4)', flush=True)\n"
+        "get_logger().info('file_seen', file='a')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["event"] == "file_seen" and done.stderr == "shape (3, 4)\n"

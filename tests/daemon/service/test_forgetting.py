@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bare_model import AnalystHere, bare_model
+from forgetting import Killed, ask, killed_at, left, reopened, work_off
+from sqlalchemy.exc import OperationalError
 
-from daemon.config.config import load_config
 from daemon.config.paths import ROWS
-from daemon.intake.labels import take_segments
 from daemon.intake.prediction_log import convert_segments
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import Ledger, commands, due, events, files, forgotten, open_ledger
+from daemon.ledger import Ledger, cycles, due, events, files, forgotten, versions
 from daemon.reading.look import look
-from daemon.runtime.context import ModelContext, Shared, TrainingTurn
-from daemon.runtime.worker.process import Limits
-from daemon.service.forgetting import Forgetting
-from daemon.tools.forgotten import marks_told, search
+from daemon.runtime.context import ModelContext
+from daemon.tools.forgotten import key_told, marks_told
 from retrain import durable
+from retrain.records.cycle import CycleState, Stage
 from retrain.records.errors import Refused
+from retrain.records.trigger import Trigger
 
 PEOPLE = [f"customer-{n:06d}-é" if n % 5 == 0 else f"customer-{n:06d}" for n in range(12)]
 CONFIG = """\
@@ -50,28 +51,6 @@ y = "category"
 """
 
 
-class Killed(BaseException):
-    """What a kill looks like from inside."""
-
-
-@contextmanager
-def killed_at(nth: int) -> Iterator[None]:
-    """The process dies as it passes its n-th step."""
-    left = nth
-
-    def hook(_: str) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Killed
-
-    durable.install_hook(hook)
-    try:
-        yield
-    finally:
-        durable.install_hook(None)
-
-
 class State:
     """A model with files, labels, answered rows, rejects and events of some people, drawn at random."""
 
@@ -90,11 +69,13 @@ class State:
         await self.drop("labels.csv", labels + "\n")
         self.predicted()
         self.adopting()
+        self.versions()
         self.segment(self.context.folders.log_spool, self.logged)
         if self.rng.random() < 0.7:
             await convert_segments(self.context)
         self.segment(self.context.folders.log_spool, self.logged)
         self.segment(self.context.folders.spool, lambda: {self.key: self.someone(), "y": "a"})
+        self.backups()
         with self.ledger.begin() as conn:
             said = {"first": {"column": self.key, "reason": f"{str(self.someone())!r} is odd"}}
             told = {"at": time.time(), "event": "rows_quarantined", "level": "warning", "model": "m", "fields": said}
@@ -146,6 +127,39 @@ class State:
         with self.ledger.begin() as conn:
             due.add(conn, "m", "adopt", time.time(), {"file": "model.skops", "folder": "f", "rows": 30})
 
+    def versions(self) -> None:
+        """A published version, with rows of features, and a cycle that prepared rows, at some stage of it."""
+        folders, rows = self.context.folders, pa.table({"x": [1.0, 2.0], "y": ["a", "b"]})
+        version = folders.version("v0001-aaaaaaaa")
+        (version / "reference").mkdir(parents=True)
+        for name in ("sample", "unseen"):
+            pq.write_table(rows, version / "reference" / f"{name}.parquet")
+        (version / "manifest.json").write_text("{}")
+        digests = [row.sha256 for row in self.files()]
+        (version / "training.json").write_text(json.dumps({"model": "m", "snapshots": digests}))
+        with self.ledger.begin() as conn:
+            done = cycles.open_cycle(conn, "m", Trigger("manual", "by a test", {}), 1, 10**6, time.time())
+            versions.record(conn, "m", done, {"version": version.name, "digest": "aaaaaaaa"}, time.time())
+            cycles.save(conn, replace(done, state=CycleState.PROMOTED), time.time())
+            opened = cycles.open_cycle(conn, "m", Trigger("manual", "by a test", {}), 2, 10**6, time.time())
+            cycles.save(conn, replace(opened, stage=self.rng.choice(list(Stage))), time.time())
+        work = folders.cycle(opened.id)
+        (work / "version" / "reference").mkdir(parents=True)
+        theirs = pa.table({self.key: [self.someone() for _ in range(20)], "x": [1.0] * 20})
+        pq.write_table(theirs, work / "train.parquet")
+        pq.write_table(rows, work / "version" / "reference" / "sample.parquet")
+
+    def files(self) -> list[Any]:
+        with self.ledger.connect() as conn:
+            return list(files.listed(conn, "m"))
+
+    def backups(self) -> None:
+        """What a backup held that was killed."""
+        held = self.context.shared.config.paths.held / "999999999" / "spool" / "m"
+        held.mkdir(parents=True)
+        for segment in self.context.folders.spool.glob("*.jsonl"):
+            durable.hold(segment, held / segment.name)
+
     def logged(self) -> dict[str, Any]:
         return {
             "version": "v1", "role": "answer", "columns": ["x"], "classes": ["a", "b"], "at": [time.time()] * 3,
@@ -158,54 +172,6 @@ class State:
         (folder / f"{time.time_ns()}-1-1.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def forgetting(context: ModelContext, asked: list[Any]) -> Forgetting:
-    """With an intake that takes labels in as the service does."""
-
-    async def hand_over() -> None:
-        asked.append(asyncio.ensure_future(take_segments(context, lambda _: True)))
-
-    return Forgetting(context.shared, lambda: {"m": context}, hand_over, lambda: None)
-
-
-def ask(ledger: Ledger, ids: list[str], **more: Any) -> None:
-    with ledger.begin(durable=True) as conn:
-        commands.enqueue(conn, "forget_people", {"model": "m", "column": None, "ids": ids, **more}, "me", time.time())
-
-
-async def work_off(context: ModelContext) -> str:
-    """What is queued, as the service does."""
-    answer = ""
-    with context.shared.ledger.connect() as conn:
-        queued = commands.queued(conn)
-    for command in queued:
-        answer = await done(context, command)
-        with context.shared.ledger.begin(durable=True) as conn:
-            commands.finish(conn, command.id, "done", answer, time.time())
-    return answer
-
-
-async def done(context: ModelContext, command: Any) -> str:
-    """One command, until it is done or something beside it was killed."""
-    asked: list[Any] = []
-    work = asyncio.ensure_future(forgetting(context, asked).forget(command))
-    while not work.done():
-        await asyncio.wait({work, *asked}, return_when=asyncio.FIRST_EXCEPTION, timeout=0.05)
-        if any(one.done() and one.exception() is not None for one in asked):
-            work.cancel()
-            await asyncio.gather(work, *asked, return_exceptions=True)
-            raise Killed
-    await asyncio.gather(*asked)
-    return await work
-
-
-def reopened(context: ModelContext) -> ModelContext:
-    """As the next start finds it."""
-    context.shared.ledger.close()
-    config = load_config(context.shared.config.path)
-    shared = Shared(config, open_ledger(config.state_dir), AnalystHere("analyst", Limits()), TrainingTurn())
-    return ModelContext("m", config.models["m"], shared)
-
-
 @contextmanager
 def filled(folder: Path, seed: int, column: str = "who", kind: str = "category") -> Iterator[State]:
     ids = PEOPLE if kind == "category" else list(range(1000, 1012))
@@ -213,11 +179,6 @@ def filled(folder: Path, seed: int, column: str = "who", kind: str = "category")
         state = State(context, seed, ids)
         asyncio.run(state.fill())
         yield state
-
-
-def left(context: ModelContext, ids: list[str]) -> list[tuple[str, str]]:
-    """Where ids stand in the state folder."""
-    return list(search(context.shared.config.state_dir, ids, {str(context.settings.id_column)}))
 
 
 def others(context: ModelContext, ids: list[str]) -> int:
@@ -250,6 +211,8 @@ def converges(folder: Path, seed: int, kind: str = "category") -> None:
         for row in rows:
             assert pq.read_metadata(context.folders.state / row.snapshot).num_rows == row.rows
         assert {told[0] for told in marks_told(context.shared.config)} == {"ok"}
+        for name in ("sample", "unseen"):
+            assert (context.folders.version("v0001-aaaaaaaa") / "reference" / f"{name}.parquet").exists()
         context.shared.ledger.close()
 
 
@@ -358,6 +321,14 @@ def test_without_its_key_nothing_is_read(tmp_path: Path) -> None:
         asyncio.run(work_off(context))
         kept = key.read_bytes()
         key.unlink()
+        with context.shared.ledger.connect() as conn:
+            (told,) = key_told(context.shared.config, conn)
+        assert told[0] == "error" and "is lost" in told[1] and "from a backup" in told[2]
+        assert [one[0] for one in marks_told(context.shared.config)] == ["error"]
+        ask(context.shared.ledger, [PEOPLE[1]])
+        with pytest.raises(Refused, match="is lost, by which people who are forgotten are known again"):
+            asyncio.run(work_off(context))
+        assert not key.exists()
         assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.LATER
         key.write_bytes(kept)
         assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.ACCEPTED
@@ -375,3 +346,75 @@ def test_pulled_rows_that_wait_are_rewritten(tmp_path: Path) -> None:
         asyncio.run(work_off(context))
         assert pq.read_table(folder / "rows.parquet").num_rows == 1
         assert left(context, [who]) == []
+
+
+def test_others_keep_what_is_theirs(tmp_path: Path) -> None:
+    """An id that is the beginning of another's takes nothing of that one: no row, no rejected row, no text."""
+    with filled(tmp_path, 14) as state:
+        context, who, other = state.context, PEOPLE[1], f"{PEOPLE[1]}-2"
+        bad = f"who,x,y\n{other},1.0,a\n{other},wrong,a\n{who},wrong,a\n{other},2.0,b\n"
+        assert asyncio.run(state.drop("prefix.csv", bad)) is Taken.ACCEPTED
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        assert left(context, [who]) == []
+        with context.shared.ledger.connect() as conn:
+            (row,) = (row for row in files.listed(conn, "m") if row.path == "prefix.csv")
+            (kept,) = files.rejects_of(conn, row.id)
+        assert pq.read_table(context.folders.state / row.snapshot, columns=["who"]).column(0).to_pylist() == [other] * 2
+        assert other in kept.raw
+
+
+def test_texts_of_others_that_name_them_are_rewritten(tmp_path: Path) -> None:
+    """A remark in somebody else's row: the row stays, and says nothing of who is forgotten."""
+    with filled(tmp_path, 15) as state:
+        context, who, other = state.context, PEOPLE[1], PEOPLE[2]
+        path = context.folders.snapshots / "0123.parquet"
+        pq.write_table(pa.table({"who": [other] * 3, "note": [f"friend of {who}", None, f"{who}9 came"]}), path)
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        assert left(context, [who]) == []
+        tables = [pq.read_table(one) for one in context.folders.snapshots.glob("*.parquet")]
+        (table,) = (one for one in tables if "note" in one.column_names)
+        assert table["note"].to_pylist() == ["friend of (forgotten)", None, f"{who}9 came"]
+
+
+def test_ids_that_are_nowhere_are_counted(tmp_path: Path) -> None:
+    """Written otherwise than in the files, or twice, or of nobody: the answer says how many found no row, and who is
+    forgotten twice is forgotten."""
+    with filled(tmp_path, 16) as state:
+        context, who = state.context, PEOPLE[1]
+        ask(context.shared.ledger, [who, f" {who}", who.upper()])
+        assert "2 of the ids are in no row" in asyncio.run(work_off(context))
+        ask(context.shared.ledger, [who])
+        assert "1 id is in no row" in asyncio.run(work_off(context))
+        assert left(context, [who]) == []
+        with context.shared.ledger.connect() as conn:
+            assert len(forgotten.marks_of(conn, "m")["who"]) == 3
+
+
+def test_a_version_that_learned_a_text_is_named(tmp_path: Path) -> None:
+    """What names somebody in a version's categories goes with the version, and the answer says so."""
+    with filled(tmp_path, 17) as state:
+        context, who = state.context, PEOPLE[1]
+        version = context.folders.version("v0001-aaaaaaaa")
+        (version / "preprocessor.json").write_text(json.dumps({"note": ["fine", f"friend of {who}"]}))
+        ask(context.shared.ledger, [who])
+        answer = asyncio.run(work_off(context))
+        assert f"a text that these learned from names one of them: {version.name}" in answer
+
+
+def test_a_refusal_is_told_when_the_ledger_is_free_again(tmp_path: Path) -> None:
+    """Somebody reads the ledger for long: the ids are erased from it before the command ends, and its answer is why."""
+    with filled(tmp_path, 18) as state:
+        context, stranger = state.context, "customer-that-nobody-knows"
+        ask(context.shared.ledger, [stranger], column="nothing")
+        with closing(sqlite3.connect(context.shared.config.paths.ledger)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM events").fetchall()
+            with pytest.raises(OperationalError):
+                asyncio.run(work_off(context))
+        context = reopened(context)
+        with pytest.raises(Refused, match="keeps no column 'nothing'"):
+            asyncio.run(work_off(context))
+        assert left(context, [stranger]) == []
+        context.shared.ledger.close()

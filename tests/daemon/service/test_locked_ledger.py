@@ -23,6 +23,7 @@ from daemon.ledger import commands, due
 from daemon.runtime.counted import described_counted
 from daemon.runtime.kept_commands import keep_command, queue_kept
 from daemon.service.application import Service
+from retrain.records.errors import Refused
 
 CONFIG = """\
 [service]
@@ -192,3 +193,11 @@ def answers(daemon: Daemon, version: str) -> bool:
         answer = daemon.predict()
         return answer.status_code == 200 and answer.json()["version"] == version
     return False
+
+
+def test_a_command_that_is_too_large_to_be_kept_is_refused(tmp_path: Path) -> None:
+    """Thousands of long ids, while another process has the ledger: nothing is acknowledged that would not be read."""
+    paths = StatePaths(tmp_path)
+    with pytest.raises(Refused, match="too much to be kept"):
+        keep_command(paths, "forget_people", {"model": "m", "ids": [f"{n:0500d}" for n in range(3000)]}, "ada")
+    assert not list(paths.commands.glob("*.json"))

@@ -4,6 +4,7 @@ import grp
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -19,7 +20,7 @@ from daemon.cli.app import run
 from daemon.config.config import Config, load_config
 from daemon.config.paths import StatePaths
 from daemon.cycles.tidying import clear_holds
-from daemon.ledger import Ledger, files, models, open_ledger, tables
+from daemon.ledger import Ledger, commands, cycles, due, files, models, open_ledger, tables
 from daemon.reading.look import Look
 from daemon.runtime.backups import backup_sentence, read_notes
 from daemon.runtime.lock import sole_owner
@@ -28,6 +29,7 @@ from daemon.tools.backup.manifest import backups_in, verify
 from daemon.tools.backup.restore import restore_backup
 from retrain import durable
 from retrain.records.errors import Refused
+from retrain.records.trigger import Trigger
 
 CONFIG = '[models.m]\ndata_dir = "data"\ntask = "classification"\ntarget = "y"\n'
 
@@ -179,6 +181,30 @@ def test_a_backup_is_consistent_while_files_come_and_go(state, tmp_path, monkeyp
     with sqlite3.connect(made.path / "state/ledger.sqlite") as copy:
         named = {row[0] for row in copy.execute("SELECT snapshot FROM files WHERE snapshot IS NOT NULL")}
     assert named == {name for name in made.manifest.files if name.startswith("snapshots/")}
+
+
+def test_a_pipeline_that_is_to_be_adopted_is_backed_up(state, tmp_path):
+    """While it waits for rows, while a command or an open cycle names it: its files come back; one in whose place
+    another was brought is no loss when it is gone."""
+    about = {"folder": "a" * 32, "file": "model.skops"}
+    for letter in "abc":
+        folder = state.folder / "adopted" / "m" / (letter * 32)
+        (folder / "code").mkdir(parents=True)
+        for name in ("about.json", "model.skops", "rows.parquet", "code/parts.py"):
+            (folder / name).write_text(f"{letter} {name}")
+    with state.ledger.begin() as conn:
+        due.add(conn, "m", "adopt", 1.0, about | {"folder": "gone"})
+        due.add(conn, "m", "adopt", 2.0, about)
+        commands.enqueue(conn, "adopt", {"model": "m", **about, "folder": "b" * 32}, "test", 3.0)
+        cycles.open_cycle(conn, "m", Trigger("adopt", "adopted", about | {"folder": "c" * 32}), 2, 3, 4.0)
+    made = make_backup(state.config, tmp_path / "backups", None, quiet)
+    assert made.manifest.is_whole
+    before = {path: path.read_bytes() for path in (state.folder / "adopted").rglob("*") if path.is_file()}
+    assert len(before) == 12
+    state.ledger.close()
+    shutil.rmtree(state.folder)
+    restore_backup(state.folder, made.path, quiet)
+    assert {path: path.read_bytes() for path in (state.folder / "adopted").rglob("*") if path.is_file()} == before
 
 
 def test_a_lost_or_damaged_snapshot_is_told_and_the_rest_saved(state, tmp_path):

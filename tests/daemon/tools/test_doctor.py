@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -61,6 +62,25 @@ def test_a_new_configuration_is_fine_and_nothing_is_left_behind(configure: Confi
     config = configure()
     assert bad(config) == [] and "data does not exist" in notes(config)
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def prepare(rows: 'pandas.DataFrame'):\n    return rows\n", "pandas cannot be imported: import of pandas"),
+        ("def prepare(rows):\n    return rows\n", "does not say whether it reads frames of pandas or polars"),
+        (None, "there is no file"),
+    ],
+)
+def test_a_preparation_that_cannot_be_used_is_bad(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str | None, told: str
+) -> None:
+    """Its library is not installed, its function does not say which, or its file is gone: before any file is refused."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    if code is not None:
+        (tmp_path / "own.py").write_text(code)
+    (found,) = bad(configure(model='prepare = "own.py:prepare"'))
+    assert told in found and ("pip install 'driftd[pandas]'" in found) == ("imported" in told)
 
 
 def test_a_group_that_does_not_exist_is_bad(configure: Configure) -> None:
