@@ -190,3 +190,13 @@ def test_a_killed_migration_leaves_the_old_ledger(tmp_path):
         assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == (engine.HEAD,)
         assert raw.execute("SELECT count(*) FROM files").fetchone()[0] == before["files"]
     open_ledger(tmp_path).close()
+
+
+def test_later_migrations_are_for_both_databases():
+    """A ledger in PostgreSQL began with the schema of 0022: what comes after it runs there, too, and an index of some rows
+    that lost its condition would let a model have one cycle in its life."""
+    for path in Path(engine.__file__).parent.glob("migrations/versions/[0-9]*.py"):
+        text = path.read_text("utf-8")
+        if path.name[:4] > "0022":
+            assert text.count("sqlite_where=") == text.count("postgresql_where="), path.name
+            assert not any(word in text for word in ("json_extract", "json_each", "PRAGMA", "rowid")), path.name
