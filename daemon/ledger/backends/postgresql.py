@@ -58,7 +58,7 @@ class PostgresqlBackend:
         self.file, self.place = None, place_of(url)
         self.lost = ""
         self._read_only, self._connect_s = read_only, connect_s
-        self._term, self._again_s = 0, float("-inf")
+        self._term, self._holds, self._again_s = 0, False, float("-inf")
         self._session: Any = None
         self._lock = threading.RLock()
         self.engine: Engine = create_engine(
@@ -135,7 +135,7 @@ class PostgresqlBackend:
             except Refused:
                 self._drop()
                 raise
-            self._term = int(row[0])
+            self._term, self._holds = int(row[0]), True
 
     def watch(self) -> "PostgresqlWatch":
         """By the snapshot of transactions, which every commit changes."""
@@ -158,13 +158,14 @@ class PostgresqlBackend:
     def _own(self) -> Any:
         """The connection beside the engine's; after it broke another one, which takes the lock again if nobody has."""
         if self._session is None or self._session.closed:
-            self._session = self.connected()
-            if self._term:
-                self._claim_again()
+            self._session, self._holds = self.connected(), False
+        if self._term and not self._holds:
+            self._claim_again()
         return self._session
 
     def _claim_again(self) -> None:
-        self._session.execute(f"SELECT pg_try_advisory_lock({SERVICE})")  # else the broken one still holds it
+        """Until it is had: the server may not have found the broken connection broken yet."""
+        self._holds = bool(self._session.execute(f"SELECT pg_try_advisory_lock({SERVICE})").fetchone()[0])
         row = self._session.execute("SELECT term FROM ledger_fence").fetchone()
         if row is None or row[0] != self._term:
             self._lose()
