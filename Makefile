@@ -46,7 +46,7 @@ types: $(VENV)/.installed-dev ## mypy
 layers: $(VENV)/.installed-dev ## imports run downward only
 	$(BIN)/lint-imports
 
-long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those of `make world`, `make systemd` and `make browser`
+long: $(VENV)/.installed-dev ## the tests that take minutes each and variants of stories, but for those of `make world`, `make systemd` and `make browser`
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long --ignore tests/faults --ignore tests/systemd --ignore tests/browser
 
 browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and action of the status page in a real Chromium; axe-core; minutes

@@ -9,13 +9,26 @@ import pytest
 from daemon_harness import FAST, Daemon, drop, rows, serve_first_model
 from postgresql import Server, needs_postgresql, running_server
 
+STORIES = ("tests/adopting/", "tests/faults/", "tests/notebook/", "tests/scenarios/", "tests/test_example.py")
+"""Where a test takes ten seconds of a processor and more."""
+SERVICES = {"make_daemon", "make_serving"}
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Whether a test is of no group and starts no service of its own."""
+    starts_one = item.nodeid.startswith(STORIES) or SERVICES & set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("xdist_group") is None and not starts_one
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let the tests of a group run in one worker, which begins what they share: they are handed out by the ends of their
+    """Long tests come first, so that at the end no worker waits for the one that has the last of them.
+
+    The tests of a group run in one worker, which begins what they share: they are handed out by the ends of their
     names. pytest-xdist 3.8 puts the name of the group there, but where pytest 9.2 does not look any more."""
     if not config.getoption("loadgroup", False):
         return
+    items.sort(key=is_quick)
     for item in items:
         groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
         end = f"@{'_'.join(groups)}"

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pyarrow.parquet as pq
 from bare_model import AnalystHere
 
 from daemon.config.config import load_config
 from daemon.cycles.tidying import clear_intake
 from daemon.intake.events import EventIntake
 from daemon.intake.labels import take_segments
-from daemon.ledger import Ledger, commands, open_ledger
+from daemon.ledger import Ledger, commands, files, open_ledger
 from daemon.runtime.context import ModelContext, Shared, TrainingTurn
 from daemon.runtime.worker.process import Limits
 from daemon.service.forgetting import Forgetting
-from daemon.tools.forgotten import POSTED_USER, search
+from daemon.tools.forgotten import POSTED_USER, marks_told, search
 from retrain import durable
 
 
@@ -100,3 +101,24 @@ def left(context: ModelContext, ids: list[str]) -> list[tuple[str, str]]:
     """Where ids stand in the state folder."""
     who = context.settings.user_column or context.settings.id_column
     return list(search(context.shared.config.state_dir, ids, {str(who), POSTED_USER}))
+
+
+def forgotten_over_a_kill(context: ModelContext, ids: list[str], nth: int) -> ModelContext:
+    """They are forgotten, though all dies at the n-th step; the context of the start that ends it."""
+    ask(context.shared.ledger, ids)
+    with killed_at(nth):
+        try:
+            asyncio.run(work_off(context))
+        except Killed:
+            context = reopened(context)
+    asyncio.run(work_off(context))
+    return context
+
+
+def assert_told_as_it_is(context: ModelContext) -> None:
+    """The ledger says how many rows each snapshot holds, and `doctor --forgotten` finds nobody."""
+    with context.shared.ledger.connect() as conn:
+        rows = [row for row in files.listed(conn, "m") if row.state == "accepted"]
+    for row in rows:
+        assert pq.read_metadata(context.folders.state / row.snapshot).num_rows == row.rows
+    assert {told[0] for told in marks_told(context.shared.config)} == {"ok"}

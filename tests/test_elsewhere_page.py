@@ -19,6 +19,8 @@ from daemon.reports.page.asked import PageReader
 from daemon.reports.page.overview import _undo_answer, serving_answer
 from daemon.reports.page.views import facts_of, html_of
 
+pytestmark = pytest.mark.xdist_group("elsewhere_page")  # one service before all of them
+
 PAGE = ROOT / "docs" / "elsewhere.md"
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 QUICK = """\

@@ -82,7 +82,7 @@ def test_on_a_terminal_the_story_and_the_log_are_told_apart(monkeypatch, capsys)
         playing, "driftd", lambda *_: [sys.executable, "-c", "print('file_seen'); print('file_accepted')"]
     )
     monkeypatch.setenv("NO_COLOR", "1")
-    daemon = playing.Daemon(load_config(ROOT / "config.toml"))
+    daemon = playing.Daemon(load_config(ROOT / "config.toml"), ())
     daemon.process.wait(PATIENCE_S)
     assert daemon.stop() == 0
     playing.say("dropped a month")

@@ -13,6 +13,8 @@ import pytest
 from daemon_harness import free_port
 from helpers import wait_for
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one environment for all of them
+
 ROOT = Path(__file__).parents[1]
 SOURCES = ("daemon", "retrain", "drift", "contrib", "pyproject.toml", "README.md", "LICENSE", "config.toml")
 
@@ -130,7 +132,10 @@ def test_the_example_begins_anywhere_and_ends_when_asked(installed):
     played.wait('"event": "service_ready"')
     assert played.stop() == 0
     assert "→ stopped. `driftd demo flights` goes on from here; `rm -r flights` begins anew." in played.lines
-    other = installed.start("demo", ".")
+    (installed.folder / "mine").mkdir()
+    mine = '[models.mine]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n'
+    (installed.folder / "mine" / "config.toml").write_text(mine, "utf-8")
+    other = installed.start("demo", "mine")
     text, _ = other.communicate(timeout=60)
     assert other.returncode == 2 and "has no model 'flights'" in text
 

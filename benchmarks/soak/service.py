@@ -6,6 +6,7 @@ import shutil
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from daemon_harness import Daemon, free_port
 from helpers import wait_for
@@ -81,11 +82,26 @@ every = "20s"
 [models.shop.window]
 max_rows = 20000
 """
-QUALITY = {"columns": {}}
-FOUND = {
-    "seq": 1, "rows": 200, "newest": "v0001-aaaaaaaa", "metric": "accuracy", "score": 0.5, "loss": 0.5, "twins": {},
-    "pairs": {}, "gains": {}, "fresh": {}, "rival": None,
+QUALITY = {
+    "rows": 200, "duplicate_rows": 0, "future_times": 0, "extra_columns": [], "hint": "", "columns": {}, "unclear": [],
+    "notes": [], "advice": "",
 }  # fmt: skip
+SCORED: dict[str, Any] = {
+    "seq": 1, "rows": 200, "newest": "v0001-aaaaaaaa", "metric": "accuracy", "score": 0.5, "loss": 0.5,
+    "rival": [0.0, 0.06477499999999999, 200], "challenger": None, "fresh": {}, "files": [1],
+    "key": "0bef047a51c2e8a327e41c0c",
+}  # fmt: skip
+FOUND = SCORED | {
+    "plain": [0.0, 0.03497499999999999, 200], "twins": {"last3": 0.5, "last12": 0.5, "all": 0.5},
+    "pairs": {pair: [0.0, 0.13777500000000004, 200] for pair in ("last3|last12", "last3|all", "last12|all")},
+    "gains": {window: [0.0, 0.01933584753766951, 200] for window in ("last3", "last12", "all")},
+    "proposal": {
+        "members": {f"v000{n}-aaaaaaaa": 1 / 3 for n in (1, 2, 3)}, "newest": "v0001-aaaaaaaa", "recalibration": None,
+        "candidate": {"classes": ["no", "yes"], "offset": [0.0, 0.0], "decision": []}, "gain": 0.0, "up_to": 1,
+    },
+}  # fmt: skip
+RECOMMENDED = SCORED | {"twins": {}, "pairs": {}, "gains": {}}
+"""As heavy as what a real file leaves: from the first new one on as much goes as comes."""
 COUNTED = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)"
 OLD_FILES = f"""{COUNTED}
 INSERT INTO files (model, path, seq, state, sha256, size, mtime_ns, ctime_ns, inode, kind, source, rows, labelled_rows,
@@ -119,7 +135,8 @@ class Service(Daemon):
                 models.ensure(conn, model)
                 told = {"model": model, "count": LOOKED_BACK, "at": AGED_S}
                 conn.exec_driver_sql(OLD_FILES, told | {"classes": "{}", "quality": json.dumps(QUALITY)})
-                conn.exec_driver_sql(OLD_ASSESSMENTS, told | {"found": json.dumps(FOUND)})
+                found = json.dumps(RECOMMENDED if model == "shop" else FOUND)
+                conn.exec_driver_sql(OLD_ASSESSMENTS, told | {"found": found})
                 seen = PlannerState(base_seq=LOOKED_BACK, watch_seq=LOOKED_BACK, seen_seq=LOOKED_BACK)
                 models.save_planner(conn, model, seen, "")
 

@@ -59,9 +59,10 @@ def log_scores(context: ModelContext, result: AssessResult, answered: Sequence[A
     with context.shared.ledger.connect() as conn:
         paths = checks.files_of(conn, [one["check"] for one in worse])
     for one in worse:
-        performance, stream, log = one["performance"], one["stream"] or {}, context.log.bind(file=paths[one["check"]])
-        if performance["deployment"] != era:
+        performance, stream, path = one["performance"], one["stream"] or {}, paths.get(one["check"])
+        if performance["deployment"] != era or path is None:  # its check was let go while it was asked
             continue
+        log = context.log.bind(file=path)
         fields = {key: performance.get(key) for key in PERFORMANCE_FIELDS}
         if performance["began"] and not before[one["check"]].get("began"):
             log.warning("performance_dropped", version=performance["version"], **fields)

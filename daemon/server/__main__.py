@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
-import importlib
 import json
 import logging
 import os
@@ -27,7 +26,7 @@ from daemon.ledger import followed_ledger
 from daemon.runtime import faults
 from daemon.runtime.ledgers import ledger_url
 from daemon.runtime.log import both, configure, get_logger, log_dropped, own_output
-from daemon.runtime.memory import one_arena
+from daemon.runtime.memory import load_libraries, one_arena
 from daemon.runtime.numbers import LoggedCounts
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.passed_on import PassedOn
@@ -237,8 +236,7 @@ def close_all(jobs: Iterable[Callable[[], None]]) -> None:
 def warm() -> None:
     """Import what loading a version needs, and keep the garbage collector from going through it ever again: a full
     collection over all of it stops every request for 50 ms."""
-    for module in WARM:
-        importlib.import_module(module)
+    load_libraries(WARM)
     gc.collect()
     gc.freeze()
 

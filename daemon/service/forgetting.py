@@ -261,7 +261,7 @@ class _Task:
         """Rows that came with a pipeline which is to be adopted: where none are left it is not."""
         with self.ledger.begin(durable=True) as conn:
             due.rows_left(conn, self.context.name, one.old.parent.name, one.rows, self.context.now())
-            forgotten.add(conn, self.row.id, "adopted", [one.gone])
+            forgotten.add(conn, self.row.id, "adopted", [(one.old.parent.name, one.gone)])  # once more after a kill
         durable.crash_point("forget.committed")
         self._pulled(one)
 
@@ -347,7 +347,7 @@ class _Task:
             redacted = forgotten.redact(conn, self.theirs, places)
             forgotten.note(
                 conn, row.id, redacted=redacted,
-                rows=sum(one["rows"] for one in told) + sum(row.found.get("adopted", ())),
+                rows=sum(one["rows"] for one in told) + sum(dict(row.found.get("adopted", ())).values()),
                 rejected=[max(rejected, sum(row.found.get("rejected", ())))],
                 log_rows=sum(one["rows"] for one in row.found.get("log", ())),
                 versions=learned_by(self.folders, stored, {one["sha256"] for one in told}),

@@ -186,7 +186,7 @@ def _rows(
         raise Refused(f"{rows}: {error.message}", error.hint) from None
     if taken.kind != "rows" or not taken.labelled_rows:
         raise Refused(f"{rows} has no labelled rows", f"expected rows with the target {settings.target!r}")
-    taken.snapshot.rename(staged / ROWS)
+    durable.publish_file(taken.snapshot, staged / ROWS, "adopt.rows")
     durable.remove(work, "adopt.rows_work")
     return {
         "rows": taken.labelled_rows,

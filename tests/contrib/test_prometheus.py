@@ -20,7 +20,7 @@ from promtool import PROMETHEUS, needs_prometheus
 
 from daemon.config.metrics import METRICS
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prometheus")]
 CONTRIB = Path(__file__).parents[2] / "contrib"
 DASHBOARD = json.loads((CONTRIB / "grafana" / "driftd.json").read_text("utf-8"))
 SERVICE = 'workers = 2\npage_acts = true\n[[notify]]\nname = "nobody"\nurl = "http://127.0.0.1:9/"\n'
@@ -166,8 +166,8 @@ def test_no_counter_falls_when_a_server_is_killed(scraped):
     daemon, prometheus = scraped
     served = json.loads((daemon.folder / "state" / "serving.json").read_text())["servers"]
     total = 'sum(driftd_requests_total{model="m",status="200"})'
+    wait_for(lambda: prometheus.answers(f"{total} >= 20"), what="a scrape of the requests")
     before = float(prometheus.get("query", query=total)["result"][0]["value"][1])
-    assert before >= 20
     os.kill(served[0]["pid"], signal.SIGKILL)
     daemon.wait("server_died")
     for _ in range(20):

@@ -70,13 +70,16 @@ def daemon(tmp_path: Path, told: Receiver):
 
 
 def test_features_predictions_and_performance_are_watched(daemon, told):
-    """The first file with enough rows is the reference. Then drifted features are told, drifted predictions of rows that
-    did not drift, estimated performance of rows without labels, and a drop that late labels show. A new version of the
-    other system begins a new reference."""
+    """The first file with enough rows is the reference, and nobody here answers for it. Then drifted features are told,
+    drifted predictions of rows that did not drift, estimated performance of rows without labels, and a drop that late
+    labels show. Bad predictions are set aside or refused. A new version of the other system begins a new reference, and so
+    does `driftd renew`."""
     daemon.start()
     drop(answered(1), daemon.data / "a.csv")
     made = daemon.wait("version_promoted")
     assert "400 rows of 3.1 of 1 file, 400 of them labelled" in made["reason"]
+    nobody_answers(daemon)
+    bad_predictions(daemon)
     drop(unlabelled(answered(2)), daemon.data / "b.csv")
     quiet = daemon.wait("check_finished", file="b.csv")
     assert not quiet["drift"]
@@ -105,13 +108,14 @@ def test_features_predictions_and_performance_are_watched(daemon, told):
     for command in (("explain", "1"), ("history",), ("files", "m"), ("versions", "m"), ("doctor",)):
         assert daemon.cli(*command).stdout
     assert daemon.cli("check", str(drop(unlabelled(answered(7, weight=0.4, by="3.2")), daemon.folder / "g.csv")))
+    labels_sent_back(daemon, first=200_000)
+    before = len(daemon.events)
+    daemon.cli("renew", "m")
+    assert "400 rows" in daemon.wait("version_promoted", since=before)["reason"]
 
 
-def test_nobody_here_answers_for_it(daemon):
+def nobody_answers(daemon):
     """Requests say who serves the model, readiness does not wait for it, and commands name the way out."""
-    daemon.start()
-    drop(answered(1), daemon.data / "a.csv")
-    daemon.wait("version_promoted")
     body = {"rows": [{"x": 1.0, "z": 0.0}]}
     answer = local_http.post(f"{daemon.url}/models/m/predict", json=body)
     assert answer.status_code == 404
@@ -128,30 +132,28 @@ def test_nobody_here_answers_for_it(daemon):
         done = daemon.cli(*command, check=False)
         assert done.returncode
         assert "another system serves m" in done.stderr
-    drop(answered(2), daemon.data / "b.csv")
-    daemon.wait("check_finished", file="b.csv")
-    drop(unlabelled(answered(3)), daemon.data / "c.csv")
-    daemon.wait("check_finished", file="c.csv")
-    labels = [{"id": 300_000 + row, "label": "yes"} for row in range(20)]
-    assert local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}).status_code == 202
-    assert daemon.wait("file_accepted", kind="labels")["joined"] == 20
-    before = len(daemon.events)
-    daemon.cli("renew", "m")
-    assert "400 rows" in daemon.wait("version_promoted", since=before)["reason"]
 
 
-def test_bad_predictions_are_set_aside_or_refused(daemon):
+def bad_predictions(daemon):
     """A file without the predictions is refused with the key that names them; rows with impossible probabilities are
     set aside with their line and reason."""
-    daemon.start()
     drop(answered(1).drop_columns(["said"]), daemon.data / "without.csv")
     assert "prediction_column" in daemon.wait("file_refused", file="without.csv")["reason"]
-    table = answered(2).to_pydict()
+    table = answered(8).to_pydict()
     table["score_yes"][3], table["score_no"][7], table["said"][9] = 1.5, 0.9, None
     table["score_yes"][7] = 0.9
     drop(pa.table(table), daemon.data / "odd.csv")
     assert daemon.wait("rows_quarantined", file="odd.csv")["rows"] == 3
     assert "1.5 is no probability" in daemon.wait("rows_quarantined", file="odd.csv")["first"]["reason"]
+    daemon.wait("check_finished", file="odd.csv")
+
+
+def labels_sent_back(daemon, first):
+    """Labels over HTTP join by the ids of rows that another system answered."""
+    before = len(daemon.events)
+    labels = [{"id": first + row, "label": "yes"} for row in range(20)]
+    assert local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}).status_code == 202
+    assert daemon.wait("file_accepted", since=before, kind="labels")["joined"] == 20
 
 
 @pytest.fixture
@@ -165,23 +167,7 @@ def comparing(tmp_path: Path, told: Receiver):
     one.close()
 
 
-def test_a_challenger_that_would_have_been_better_is_told(comparing, told):
-    """Where the other system misses what the rows show, a challenger is kept as a candidate and told; nothing is
-    served."""
-    comparing.start()
-    for seed in range(1, 4):
-        drop(answered(seed, n=600, flip=True), comparing.data / f"{seed}.csv")
-        comparing.wait("check_finished" if seed > 1 else "version_promoted")
-    found = comparing.wait("challenger_better")
-    assert found["version"].startswith("v000")
-    assert "kept, not served" in found["reason"]
-    sent, *_ = wait_for(lambda: told.about("challenger_better"), what="a message of the challenger")
-    assert sent["fields"]["version"] == found["version"]
-    model = comparing.json("status")["models"]["m"]
-    assert model["champion"]["version"].startswith("v0001")
-    assert local_http.post(f"{comparing.url}/models/m/predict", json={"rows": [{"x": 1.0}]}).status_code == 404
-
-
+@pytest.mark.long
 def test_a_challenger_that_would_not_have_been_better_is_told(comparing):
     """By the same gate: what another system does well stays unchallenged, and the cycle says so."""
     comparing.start()
@@ -192,6 +178,7 @@ def test_a_challenger_that_would_not_have_been_better_is_told(comparing):
     assert not list(comparing.seen("challenger_better"))
 
 
+@pytest.mark.long
 def test_a_kill_while_the_reference_is_made(tmp_path: Path):
     """Killed when the reference is published and not yet committed, the daemon makes one reference and no other."""
     daemon = Daemon(tmp_path, EXTRA + FAST + COLUMNS, columns=False)
@@ -209,6 +196,7 @@ def test_a_kill_while_the_reference_is_made(tmp_path: Path):
         daemon.close()
 
 
+@pytest.mark.long
 def test_labels_that_come_later_give_a_reference_its_performance(daemon):
     """A reference without labels is made again, of the same rows, when enough of them came."""
     daemon.start()
@@ -219,13 +207,21 @@ def test_labels_that_come_later_give_a_reference_its_performance(daemon):
     assert "400 of them labelled" in daemon.wait("version_promoted", since=before)["reason"]
 
 
-def test_driftd_serves_a_candidate_where_served_is_removed(comparing):
-    """The way out that the event names: without `served` the candidate is promoted by hand, and answers."""
+def test_a_challenger_that_would_have_been_better_is_told_and_can_be_served(comparing, told):
+    """Where the other system misses what the rows show, a challenger is kept as a candidate and told; nothing is
+    served. The way out that the event names: without `served` the candidate is promoted by hand, and answers."""
     comparing.start()
     for seed in range(1, 4):
         drop(answered(seed, n=600, flip=True), comparing.data / f"{seed}.csv")
         comparing.wait("check_finished" if seed > 1 else "version_promoted")
-    candidate = comparing.wait("challenger_better")["version"]
+    found = comparing.wait("challenger_better")
+    candidate = found["version"]
+    assert candidate.startswith("v000") and "kept, not served" in found["reason"]
+    sent, *_ = wait_for(lambda: told.about("challenger_better"), what="a message of the challenger")
+    assert sent["fields"]["version"] == candidate
+    model = comparing.json("status")["models"]["m"]
+    assert model["champion"]["version"].startswith("v0001")
+    assert local_http.post(f"{comparing.url}/models/m/predict", json={"rows": [{"x": 1.0}]}).status_code == 404
     comparing.stop()
     text = comparing.config.read_text()
     gone = ("served", "prediction_", "probability_", "version_", "challengers")

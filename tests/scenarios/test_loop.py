@@ -56,7 +56,7 @@ def test_a_factory_that_dies_is_retried_then_told_and_the_champion_serves_on(
     make_daemon: Callable[..., Daemon],
 ) -> None:
     """A training child that kills itself fails its cycle after the configured attempts."""
-    daemon = make_daemon(FAST + '[models.m.estimator]\ntype = "factory.py:make"\n')
+    daemon = make_daemon(FAST + 'max_attempts = 2\n[models.m.estimator]\ntype = "factory.py:make"\n')
     (daemon.folder / "factory.py").write_text(
         "import os, pathlib\nfrom sklearn.tree import DecisionTreeClassifier\n"
         "def make(**params):\n"
@@ -72,7 +72,7 @@ def test_a_factory_that_dies_is_retried_then_told_and_the_champion_serves_on(
         drop(rows(2, 1500, shift=2.0), daemon.data / "b.csv")
         finished = daemon.wait("cycle_finished", outcome="failed")
     assert load.failures == [] and load.versions == {first["version"]}
-    assert len(list(daemon.seen("stage_failed", cycle_id=finished["cycle_id"]))) == 3
+    assert len(list(daemon.seen("stage_failed", cycle_id=finished["cycle_id"]))) == 2
     answer = daemon.predict()
     assert answer.status_code == 200 and answer.json()["version"] == first["version"]
 

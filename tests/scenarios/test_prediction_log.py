@@ -12,7 +12,7 @@ import local_http
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from daemon_harness import Daemon, drop, rows
+from daemon_harness import Daemon, drop, rows, serve_first_model
 from helpers import wait_for
 
 CONFIG = """\
@@ -36,23 +36,44 @@ recalibration = false
 id = "category"
 """
 TRAFFIC = 120
+pytestmark = pytest.mark.xdist_group("prediction_log")  # one first model for all of them
+
+
+def with_ids(daemon: Daemon) -> Daemon:
+    """Its columns are those of `rows`, and an id."""
+    first, second = daemon.config.read_text().split("[models.m.columns]\n", 1)
+    second = second.replace("[models.m.columns]\n", "")
+    daemon.config.write_text(f"{first}[models.m.columns]\n{second}")
+    return daemon
+
+
+def serve_first(daemon: Daemon, crash_at: str = "") -> Daemon:
+    """Start it, and have it make its first model."""
+    daemon.start(crash_at=crash_at)
+    drop(rows(1).append_column("id", [[f"d{i}" for i in range(600)]]), daemon.data / "a.parquet")
+    daemon.wait("model_swapped")
+    return daemon
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a service that ended after it made its first model."""
+    folder = tmp_path_factory.mktemp("first")
+    daemon = with_ids(Daemon(folder, CONFIG.format(every="1s", log="", schedule="")))
+    try:
+        serve_first(daemon).stop()
+    finally:
+        daemon.close()
+    return folder
 
 
 @pytest.fixture
-def serving(make_daemon: Callable[..., Daemon]) -> Callable[..., Daemon]:
-    """Makes daemons that serve a first model."""
+def serving(make_daemon: Callable[..., Daemon], first: Path) -> Callable[..., Daemon]:
+    """Makes daemons that serve a first model, which those make themselves that are to crash."""
 
     def make(every: str = "1s", log: str = "", schedule: str = "", crash_at: str = "") -> Daemon:
-        daemon = make_daemon(CONFIG.format(every=every, log=log, schedule=schedule))
-        text = daemon.config.read_text()
-        first, second = text.split("[models.m.columns]\n", 1)
-        second = second.replace("[models.m.columns]\n", "")
-        daemon.config.write_text(f"{first}[models.m.columns]\n{second}")
-        daemon.start(crash_at=crash_at)
-        table = rows(1).append_column("id", [[f"d{i}" for i in range(600)]])
-        drop(table, daemon.data / "a.parquet")
-        daemon.wait("model_swapped")
-        return daemon
+        daemon = with_ids(make_daemon(CONFIG.format(every=every, log=log, schedule=schedule)))
+        return serve_first(daemon, crash_at) if crash_at else serve_first_model(daemon, first)
 
     return make
 

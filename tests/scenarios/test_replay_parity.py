@@ -146,7 +146,12 @@ def decisions(daemon: Daemon) -> list[dict[str, Any]]:
     ("times", "more"),
     [
         pytest.param(AT_ONCE, "", id="labels at once"),
-        pytest.param(arriving("positives-only:2", "yes"), MATURITY + COSTS, id="positives first, then silence; costs"),
+        pytest.param(
+            arriving("positives-only:2", "yes"),
+            MATURITY + COSTS,
+            id="positives first, then silence; costs",
+            marks=pytest.mark.long,
+        ),
         pytest.param(arriving("positives-first:2", "yes"), "", id="positives first", marks=pytest.mark.long),
         pytest.param(arriving("random:2"), "", id="at random", marks=pytest.mark.long),
         pytest.param(arriving("provisional:2", "yes"), "", id="corrected", marks=pytest.mark.long),

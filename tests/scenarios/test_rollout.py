@@ -112,6 +112,7 @@ def test_shadow_promote_degrade_roll_back(make_serving: Callable[[str], Daemon])
     assert daemon.stop() == 0
 
 
+@pytest.mark.long
 def test_a_canary_gets_its_share_of_the_ids_and_nobody_notices(make_serving: Callable[[str], Daemon]) -> None:
     """The same ids always reach the challenger, requests without ids by their share; no request fails, also not when it
     becomes the champion."""

@@ -59,9 +59,8 @@ def test_the_story_of_the_page_is_true(make_daemon: Callable[..., Daemon]) -> No
     assert not list((daemon.folder / "data/loans").iterdir())
 
 
-@pytest.mark.parametrize(
-    "point", [pytest.param("source.publish.after_rename", marks=pytest.mark.long), "control.file_committed:2"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("point", ["source.publish.after_rename", "control.file_committed:2"])
 def test_a_real_kill_pulls_each_row_once(point: str, make_daemon: Callable[..., Daemon]) -> None:
     """kill -9 of control, a start, and rows that were committed late meanwhile."""
     daemon = make_daemon(SOURCE)

@@ -141,6 +141,7 @@ def test_another_question(make_daemon: Callable[..., Daemon]) -> None:
     assert prepared["train_rows"] + prepared["holdout_rows"] <= 700
 
 
+@pytest.mark.long
 def test_a_damaged_champion_is_stood_in_for_and_made_anew(make_serving: Callable[[str], Daemon]) -> None:
     """Bytes that changed on the disk: after a restart what was served before answers, the damage is told, and a cycle
     makes the champion anew from the stored rows."""

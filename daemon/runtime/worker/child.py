@@ -18,12 +18,11 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import IO, Any
 
 from daemon.runtime import faults
 from daemon.runtime.cgroups import try_to_enter
-from daemon.runtime.memory import give_back, one_arena
+from daemon.runtime.memory import give_back, load_libraries, one_arena
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.worker.operations import BY_NAME, TRAINER_IMPORTS
 from retrain.operations import from_json, to_json
@@ -54,8 +53,7 @@ def limit_memory(most_bytes: int) -> str:
     """Bound this process's address space; why nothing can be done within it, "" where something can.
 
     The libraries come first: loaded under a limit that is too small, OpenBLAS asks for its buffers for ever."""
-    for module in TRAINER_IMPORTS:
-        import_module(module)
+    load_libraries(TRAINER_IMPORTS)
     own = _address_space()
     if own + LEAST_BYTES > most_bytes:
         needed = -(-(own + LEAST_BYTES) // 10**8) / 10

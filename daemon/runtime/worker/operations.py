@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from daemon.reading import operations as reading
+from daemon.runtime.memory import load_libraries
 from retrain import operations as model
 from retrain.operations import Done, Request, Result
 
@@ -122,6 +123,5 @@ TRAINER_IMPORTS = (
 
 def warm(request: WarmRequest) -> Done:
     """The operation: import modules."""
-    for module in ANALYST_IMPORTS if request.modules is None else request.modules:
-        import_module(module)
+    load_libraries(ANALYST_IMPORTS if request.modules is None else request.modules)
     return Done()

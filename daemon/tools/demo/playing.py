@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,8 +24,9 @@ from daemon.runtime.printable import PrintableStream
 from retrain.records.errors import WrongUse
 
 EXAMPLE = Path(__file__).with_name("config.toml")
-LOOK_S = 1.0
+LOOK_S, LISTEN_S = 1.0, 0.2
 STOP_TIMEOUT_S = 40.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 IN_MAKE = "DRIFTD_DEMO_TARGET"
 """Names the target of make that began it, for what is said at the end."""
 Story = Callable[["Daemon", Config], NoReturn]
@@ -36,9 +37,10 @@ class DaemonEndedError(Exception):
 
 
 class Daemon:
-    """The running `driftd run`, and what the stories ask of it."""
+    """The running `driftd run`, and what the stories ask of it. `asked` has what came of `listen`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, asked: Sequence[int]) -> None:
+        self._asked = asked
         self.url, self._config = f"http://{config.service.listen}", config.path
         # A process group of its own: Ctrl-C comes to this script, which stops the daemon once and in order.
         self.process: subprocess.Popen[Any]
@@ -52,6 +54,9 @@ class Daemon:
             self._log.start()
         else:
             self.process = subprocess.Popen(driftd(config.path, "run"), process_group=0)  # noqa: S603
+        self._ended = threading.Event()
+        self._waiting = threading.Thread(target=self._wait_for_end, daemon=True)
+        self._waiting.start()
 
     @property
     def command(self) -> str:
@@ -67,13 +72,21 @@ class Daemon:
         for line in self.process.stdout:
             write(styled(f"  │ {line.rstrip()}", "2"))
 
+    def _wait_for_end(self) -> None:
+        """Nobody else waits for the process."""
+        self.process.wait()
+        self._ended.set()
+
     def wait(self, seconds: float) -> None:
-        """Let time pass; DaemonEndedError if the daemon did not last."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return
-        raise DaemonEndedError
+        """Let time pass; DaemonEndedError if the daemon did not last, KeyboardInterrupt where its end was asked for."""
+        until_s = time.monotonic() + seconds
+        while not self._asked:
+            left_s = until_s - time.monotonic()
+            if self._ended.wait(max(0.0, min(LISTEN_S, left_s))):
+                raise DaemonEndedError
+            if left_s <= LISTEN_S:
+                return
+        raise KeyboardInterrupt
 
     def until(self, done: Callable[[], bool]) -> None:
         """Let time pass until `done()`."""
@@ -99,13 +112,13 @@ class Daemon:
 
     def stop(self) -> int:
         """Stop it as Ctrl-C would, and its exit status."""
-        if self.process.poll() is None:
+        if self._waiting.is_alive():
             self.process.send_signal(signal.SIGINT)
-        try:
-            status = self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        self._waiting.join(STOP_TIMEOUT_S)
+        if self._waiting.is_alive():
             self.process.kill()
-            status = self.process.wait()
+            self._waiting.join()
+        status: int = self.process.returncode
         if self._log is not None:
             self._log.join(STOP_TIMEOUT_S)
         return status
@@ -134,8 +147,7 @@ class Quiet:
 def run(folder: Path, model: str, prepare: Callable[[Config], None], play: Story, option: str = "") -> int:
     """Prepare a folder, start driftd there and play the story of a model until Ctrl-C; the exit status. WrongUse where
     the folder's configuration is another one than the example's."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    asked = listen()
     try:
         config = load_config(example_config(folder))
     except ConfigErrors as error:
@@ -146,7 +158,7 @@ def run(folder: Path, model: str, prepare: Callable[[Config], None], play: Story
     if sys.stdout.isatty():
         say("this is the story; driftd's own log stands behind a bar: │")
     prepare(config)
-    daemon = Daemon(config)
+    daemon = Daemon(config, asked)
     say(f"it can be watched on a page, too, in a few seconds: {daemon.url}/")
     try:
         play(daemon, config)
@@ -154,7 +166,7 @@ def run(folder: Path, model: str, prepare: Callable[[Config], None], play: Story
         say("driftd ended by itself; the lines above say why.")
         return daemon.process.returncode or 3
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         say("stopping driftd")
     status = daemon.stop()
@@ -232,6 +244,10 @@ def styled(text: str, style: str) -> str:
     return f"\033[{style}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
 
 
-def interrupt(*_: object) -> NoReturn:
-    """Every polite signal means the same."""
-    raise KeyboardInterrupt
+def listen() -> Sequence[int]:
+    """The signals that ask for the end, as they come: every polite one means the same. They are noted and not raised:
+    what is raised anywhere may be lost in a clean-up, or leave a lock of `subprocess` held for ever."""
+    asked: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda came, _: asked.append(came))
+    return asked

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import create_engine
 from daemon.config.config import load_config
 from daemon.config.paths import LEDGER
 from daemon.cycles.checks import AnalystCheck, record_check
+from daemon.cycles.scoring import log_scores
 from daemon.ledger import (
     Ledger,
     checks,
@@ -219,3 +221,11 @@ def test_an_estimate_is_told_as_one_wherever_performance_is(ledger: Ledger, tmp_
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     last = overview(load_config(tmp_path / "config.toml"), ledger)["models"]["m"]["last_check"]
     assert last["value"] == 0.7 and last["estimated"] == ESTIMATED
+
+
+def test_scores_of_checks_that_were_let_go_meanwhile_are_not_told(tmp_path: Path) -> None:
+    """Retention may remove a check while the analyst works on its file: nothing fails then."""
+    config = '[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n'
+    gone = {"check": 99, "seq": 1, "stream": None, "performance": {"deployment": 1, "began": True, "version": "v1"}}
+    with bare_model(tmp_path, config) as context:
+        log_scores(context, SimpleNamespace(scored=(gone,)), (), era=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.runtime.memory import give_back
+from daemon.runtime.memory import give_back, load_libraries
 from daemon.runtime.worker import child
 
 OF_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
@@ -79,3 +79,14 @@ def test_a_worker_gives_back_once_it_worked_for_a_while(monkeypatch: pytest.Monk
     monkeypatch.setattr(child, "GIVE_BACK_S", 1e9)
     child.serve(io.StringIO(request), answers)
     assert len(written) == 1
+
+
+def test_the_collector_rests_while_libraries_are_loaded_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of them cannot be."""
+    (tmp_path / "looks.py").write_text("import gc\nresting = not gc.isenabled()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="there_is_none"):
+        load_libraries(("looks", "there_is_none"))
+    assert sys.modules.pop("looks").resting and gc.isenabled()

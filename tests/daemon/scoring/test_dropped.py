@@ -11,6 +11,8 @@ import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
 
+pytestmark = pytest.mark.xdist_group("dropped")  # one model for all of them
+
 CONFIG = """\
 id_column = "id"
 check_schedule = "0 0 1 1 *"

@@ -25,6 +25,8 @@ from retrain.records.errors import Refused
 from retrain.records.schema import Column
 from retrain.records.settings import IntakeSettings
 
+pytestmark = pytest.mark.xdist_group("odd_files")  # one model for all of them
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> ServedDeployment:

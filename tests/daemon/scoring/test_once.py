@@ -11,6 +11,8 @@ from bare_scoring import Ended, dropped, logged, score, scoring_model, states_of
 from daemon.runtime.context import ModelContext
 from retrain import durable
 
+pytestmark = pytest.mark.xdist_group("scoring_once")  # one model for both
+
 POINTS = (
     "scoring.begun", "prediction_log.publish.before_rename", "scoring.committed", "scoring.receipt.before_rename",
     "scoring.receipt.after_rename", "scoring.result.before_fsync", "scoring.result.before_rename",

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from served_rows import identified, prices
 
+pytestmark = pytest.mark.xdist_group("http")  # the service of tests/daemon/conftest.py
+
 WRITERS = {
     "rows.parquet": pq.write_table,
     "rows.csv": pyarrow.csv.write_csv,

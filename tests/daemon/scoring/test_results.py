@@ -25,6 +25,8 @@ from daemon.scoring.operation import score as scored_by_worker
 from retrain import durable
 from retrain.records.errors import Retry, WrongUse
 
+pytestmark = pytest.mark.xdist_group("scoring_results")  # one model for all of them
+
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory) -> Iterator[ModelContext]:

@@ -76,7 +76,7 @@ def asked(tmp_path):
     columns = (Column("id", "category"), Column("x", "number"), Column("y", "category"))
     served = SimpleNamespace(
         name="v1", schema=Schema(columns, "classification", "y", id_column="id"), deployment=SimpleNamespace(model="m"),
-        predict=lambda rows: answers(len(rows)), rows_for=lambda _, rows: rows,
+        predict=lambda rows: answers(len(rows)), rows_for=lambda _, rows: rows, runs_own_code=False,
     )  # fmt: skip
     app = App(loaded, {"m": ModelSlot("m", served)}, ledger, "1", Tokens((), ()), Origins((), loopback=True))
 

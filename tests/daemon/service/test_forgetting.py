@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bare_model import AnalystHere, bare_model
-from forgetting import Killed, ask, killed_at, left, reopened, work_off
+from forgetting import ask, assert_told_as_it_is, forgotten_over_a_kill, left, reopened, work_off
 from sqlalchemy.exc import OperationalError
 
 from daemon.config.paths import ROWS
@@ -197,20 +197,10 @@ def converges(folder: Path, seed: int, kind: str = "category") -> None:
         chosen = [str(one) for one in rng.sample(state.ids, rng.randint(1, 4))]
         assert left(context, chosen)
         kept = others(context, chosen)
-        ask(context.shared.ledger, chosen)
-        with killed_at(rng.randint(1, 120)):
-            try:
-                asyncio.run(work_off(context))
-            except Killed:
-                context = reopened(context)
-        asyncio.run(work_off(context))
+        context = forgotten_over_a_kill(context, chosen, rng.randint(1, 120))
         assert left(context, chosen) == []
         assert others(context, chosen) >= kept
-        with context.shared.ledger.connect() as conn:
-            rows = [row for row in files.listed(conn, "m") if row.state == "accepted"]
-        for row in rows:
-            assert pq.read_metadata(context.folders.state / row.snapshot).num_rows == row.rows
-        assert {told[0] for told in marks_told(context.shared.config)} == {"ok"}
+        assert_told_as_it_is(context)
         for name in ("sample", "unseen"):
             assert (context.folders.version("v0001-aaaaaaaa") / "reference" / f"{name}.parquet").exists()
         context.shared.ledger.close()

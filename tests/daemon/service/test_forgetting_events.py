@@ -11,24 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from bare_model import AnalystHere, bare_model
 from event_files import cycle as made_cycle
 from event_logs import log
-from forgetting import Killed, ask, killed_at, left, reopened, work_off
+from forgetting import ask, assert_told_as_it_is, forgotten_over_a_kill, left, work_off
 
 from daemon.cycles.stages import restart_stage
 from daemon.intake.events import REFUSED, EventIntake, set_apart
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import cycles, files, forgotten, versions
+from daemon.ledger import cycles, forgotten, versions
 from daemon.reading.look import look
 from daemon.runtime.context import ModelContext
 from daemon.runtime.counted import accepted_files, counted
 from daemon.runtime.spool import Spool, finished_segments
 from daemon.server.recommendation.source import Source
-from daemon.tools.forgotten import marks_told
 from retrain.monitoring.event_past import Remembered, past_of
 from retrain.recommendation.posted import PostedEvent, line_of
 from retrain.recommendation.reference import hashed, known_users
@@ -155,20 +153,10 @@ def converges(folder: Path, seed: int) -> None:
         chosen = rng.sample(state.users, rng.randint(1, 6))
         before = names_counted(context)
         assert left(context, chosen)
-        ask(context.shared.ledger, chosen)
-        with killed_at(rng.randint(1, 150)):
-            try:
-                asyncio.run(work_off(context))
-            except Killed:
-                context = reopened(context)
-        asyncio.run(work_off(context))
+        context = forgotten_over_a_kill(context, chosen, rng.randint(1, 150))
         assert left(context, chosen) == []
         assert names_counted(context) == before - set(chosen)
-        with context.shared.ledger.connect() as conn:
-            rows = [row for row in files.listed(conn, "m") if row.state == "accepted"]
-        for row in rows:
-            assert pq.read_metadata(context.folders.state / row.snapshot).num_rows == row.rows
-        assert {told[0] for told in marks_told(context.shared.config)} == {"ok"}
+        assert_told_as_it_is(context)
         for version in context.folders.versions.glob("v*"):
             check_whole(version)
             users = known_users(version / "reference" / "users.npz")

@@ -340,6 +340,7 @@ def test_what_cannot_be_used_is_told_at_the_start_and_after_a_reload(tmp_path, l
     assert told["hint"] == "see https://appriseit.com/services/"
 
 
+@pytest.mark.long
 def test_after_a_kill_apprise_is_asked_again_under_the_same_key(make_daemon: Callable[..., Daemon], there: Receiver):
     """Where it was not noted that the message arrived."""
     daemon = make_daemon(f'[[notify]]\nname = "room"\nurl = "json://127.0.0.1:{there.port}/"\ncooldown = "0s"\n')
