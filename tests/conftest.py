@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows, serve_first_model
 from postgresql import Server, needs_postgresql, running_server
+from s3 import S3, running_s3
 
 STORIES = ("tests/adopting/", "tests/faults/", "tests/notebook/", "tests/scenarios/", "tests/test_example.py")
 """Where a test takes ten seconds of a processor and more."""
@@ -40,6 +41,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def postgresql() -> Iterator[Server]:
     """A real PostgreSQL for the tests of one worker."""
     with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A real S3 server for the tests of one worker."""
+    with running_s3() as server:
         yield server
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from retrain.records.settings import Duration, Frozen, Size, Wait
+from retrain.store.backends.objects import why_no_store
 
 LEDGER_URLS = ("postgresql+psycopg", "postgresql", "postgres")
 EXPECTED_LEDGER = "expected postgresql+psycopg://USER@HOST:PORT/DATABASE"
@@ -35,6 +36,14 @@ class ServiceSettings(Frozen):
     ledger_file: str | None = None
     """A file with that URL in its place, which may have a password; without either the systemd credential
     `driftd-ledger-url`, and without that the file in `state_dir`."""
+    store: str | None = None
+    """The object store that keeps what `state_dir` has besides the ledger, so that another host can go on:
+    `s3://BUCKET/PREFIX`; needs a ledger in a database and `driftd[s3]`. See [files in an object store](store.md)."""
+    store_file: str | None = None
+    """A file of lines `AWS_ACCESS_KEY_ID=…` that say how the store is reached; without it the systemd credential
+    `driftd-store`. The environment's variables count where the file has none."""
+    store_grace: Duration = 86400.0
+    """What is gone from `state_dir` goes from the store so long after that."""
     listen: str = "127.0.0.1:8080"
     """Where predictions are served; a [socket from systemd](operations.md) comes first."""
     workers: int = Field(default=1, ge=1, le=64)
@@ -93,6 +102,13 @@ class ServiceSettings(Frozen):
         if self.ledger is not None and (why := why_no_ledger(self.ledger, secret=False)) is not None:
             raise ValueError(why)
         return self
+
+    @field_validator("store")
+    @classmethod
+    def _store(cls, value: str | None) -> str | None:
+        if value is not None and (why := why_no_store(value)) is not None:
+            raise ValueError(why)
+        return value
 
     @field_validator("timezone")
     @classmethod

@@ -233,6 +233,8 @@ class CycleRunner:
         log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
         started = time.monotonic()
         outcome = await self._result(trainer, request)
+        if context.shared.store is not None and cycle.stage is Stage.PROMOTE and outcome.kind == "ok":
+            context.shared.store.note(context.folders.version(outcome.result["version"]))  # a child published it
         await context.shared.writable()
         return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
 

@@ -46,6 +46,11 @@ class Ledger:
         """Why control may not write any more; "" while it may."""
         return self.backend.lost
 
+    @property
+    def term(self) -> int:
+        """Which of the services that wrote it, one after the other, this one is; 0 where they are not counted."""
+        return self.backend.term
+
     def identity(self) -> Hashable:
         """Which database it is: another one once another is in its place; OSError where it is away."""
         return self.backend.identity()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from daemon.ledger import Ledger
@@ -19,11 +20,15 @@ class LedgerWait:
     between. All who wait are told as one."""
 
     ledger: Ledger
+    before: Callable[[], Awaitable[None]] | None = None
+    """Awaited first: what is to be committed may name files that have to be elsewhere, too."""
     _since_s: float | None = None
     _is_logged: bool = False
 
     async def __call__(self) -> None:
         """Return once nobody else holds the lock."""
+        if self.before is not None:
+            await self.before()
         pause_s = SHORTEST_S
         while not self.look():
             await asyncio.sleep(pause_s)

@@ -23,6 +23,8 @@ from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
+from daemon.runtime.stored_state import StoredState
+from daemon.runtime.stores import NEEDS_DATABASE, configured_store
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
 from daemon.runtime.worker.analysts import Analysts
@@ -81,7 +83,7 @@ class Service:
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self.silences, self._status)
         self.hanging = HangingState(self.notifier, self.pulse.watchdog_s, config.state_dir, lambda: self.pulse.beaten_s)
-        self._environment = environment
+        self._environment, self._config = environment, config
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.page_listener = page_listener() if config.service.page else None
@@ -91,9 +93,10 @@ class Service:
             self.ledger, self._is_open = self._open(), True
         except Retry:  # locked, or not to be reached: servers need it less than control does
             self.ledger, self._is_open = waiting_ledger(config.state_dir, url), False
+        self.store = self._stored_state(url)
         training = cgroups.divide(environment)
         analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths))
-        self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training)
+        self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training, self.store)
         self.pending = PendingWrites(self.ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)
         self.notifying = Notifying(
@@ -135,8 +138,9 @@ class Service:
         try:
             if await self._has_ledger():
                 await asyncio.to_thread(self.ledger.claim)
-                self._start(tasks)
-                await self._until_stopped(tasks)
+                if await self._has_files():
+                    self._start(tasks)
+                    await self._until_stopped(tasks)
         except Exception as error:
             log.error("service_failed", error=repr(error))
             raise
@@ -163,6 +167,28 @@ class Service:
         with contextlib.suppress(Retry):
             self._open().close()
             self._is_open = True
+
+    def _stored_state(self, url: str | None) -> StoredState | None:
+        store = configured_store(self._config, self._environment)
+        if store is None:
+            return None
+        if url is None:
+            raise Refused(*NEEDS_DATABASE)
+        return StoredState(store, self._config.state_dir, self._config.service.store_grace)
+
+    async def _has_files(self) -> bool:
+        """Have the state folder be a whole copy of what the ledger names, where there is a store; no where it is to
+        stop before. What is served meanwhile is what is described beside it."""
+        if self.store is None:
+            return True
+        while not self.stopping.asked.is_set():
+            self.notifier.send(STATUS="waiting for the object store", **MORE_TIME)
+            if await asyncio.to_thread(self.store.make_whole, self.ledger):
+                self.store.observe()
+                return True
+            with contextlib.suppress(TimeoutError):
+                await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
+        return False
 
     def _start(self, tasks: list["asyncio.Task[None]"]) -> None:
         clear_intake(self.config.paths)
@@ -227,6 +253,8 @@ class Service:
         await self.hooks.stop()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
         self.background.write(patient=True)
+        if self.store is not None:
+            self.store.close()
         self.ledger.close()
 
     def silences(self) -> dict[str, float]:

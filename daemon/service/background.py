@@ -32,6 +32,7 @@ from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
 from retrain.planning.retention import DAY_S
 from retrain.records.errors import Refused
+from retrain.store.backends.objects import StoreFailed
 
 log = get_logger()
 LEDGER_POLL_S = 0.4
@@ -40,6 +41,7 @@ DESCRIBE_EVERY_S = 0.5
 NUMBERS_EVERY_S = 5.0
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
+SWEEP_S = 3600.0
 
 
 class Background:
@@ -74,7 +76,21 @@ class Background:
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
-        return *works, self._describe, self._count, self._notifying.run, self._hooks.run
+        stored = () if self._shared.store is None else (self._sweep_store,)
+        return *works, self._describe, self._count, self._notifying.run, self._hooks.run, *stored
+
+    async def _sweep_store(self) -> None:
+        """What is gone from the state folder goes from the object store, too."""
+        store = self._shared.store
+        assert store is not None
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            if not self._keepers.resting:
+                try:
+                    if count := await asyncio.to_thread(store.sweep):
+                        log.info("store_swept", files=count)
+                except StoreFailed as error:
+                    log.debug("store_awaited", reason=str(error))  # told where it is waited for
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""

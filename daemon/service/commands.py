@@ -106,6 +106,8 @@ class Commander:
         if context is None:
             raise Refused(f"no model {name!r} in the running configuration")
         await self._prove_first(context, command)
+        if command.name == "adopt" and shared.store is not None:
+            shared.store.note(context.folders.adopted(command.args["folder"]))  # the command line published it
         await context.shared.writable()
         with ledger.begin(durable=True) as conn:
             message = HANDLERS[command.name](conn, context, command.args)

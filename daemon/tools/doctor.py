@@ -29,6 +29,7 @@ from daemon.runtime.ledgers import ledger_url, open_configured
 from daemon.runtime.lock import is_held
 from daemon.runtime.notify.delivery import usable
 from daemon.runtime.notify.endpoint import Endpoint, open_secrets
+from daemon.runtime.stores import NEEDS_DATABASE, configured_store
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from daemon.tools.doctor_store import snapshots_told
@@ -36,6 +37,7 @@ from daemon.tools.forgotten import key_told
 from drift.notation import counted
 from retrain.records.errors import DriftdError, Refused
 from retrain.records.settings import IntakeSettings
+from retrain.store.backends.objects import StoreFailed
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 FEW_WATCHES = 8192
@@ -66,7 +68,7 @@ def examine(config: Config) -> list[Finding]:
         parts += [(f"[models.{name}.source]", _source(config, name)), (f"{name}: prepare", _prepare(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
-    parts += [("the ledger", _ledger(config))]
+    parts += [("the ledger", _ledger(config)), ("[service] store", _store(config))]
     found = [Finding("ok", f"{config.path}: {counted(len(config.models), 'model')}")]
     for what, findings in parts:
         try:
@@ -387,6 +389,21 @@ def _database(config: Config) -> Iterator[Finding]:
     except SQLAlchemyError as error:
         why = str(getattr(error, "orig", error)).strip().splitlines()[0]
         yield Finding("error", f"the ledger cannot be read: {why}", "is the database up?")
+
+
+def _store(config: Config) -> Iterator[Finding]:
+    """Whether the object store can be reached, and lets this user list it."""
+    store = configured_store(config)
+    if store is None:
+        return
+    if ledger_url(config) is None:
+        yield Finding("error", NEEDS_DATABASE[0], NEEDS_DATABASE[1])
+        return
+    try:
+        yield Finding("ok", f"the store {store.place} answers" + ("" if store.look() else "; nothing is in it yet"))
+    except StoreFailed as error:
+        hint = "check [service] store, and the store's credentials and rights" if error.hopeless else "is it up?"
+        yield Finding("error", error.message, f"{hint} AWS_ENDPOINT_URL and AWS_REGION say where it is")
 
 
 def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:

@@ -39,6 +39,10 @@ class Backend(Protocol):
     def lost(self) -> str:
         """Why control may not write any more; "" while it may."""
 
+    @property
+    def term(self) -> int:
+        """Which of those who claimed it this one is; 0 of none, or where they are not counted."""
+
     def identity(self) -> Hashable:
         """Which database this is: another one once another is in its place; OSError where it is away."""
 

@@ -83,6 +83,11 @@ class PostgresqlBackend:
         made.adapters.register_loader("numeric", IntLoader)  # sums of whole numbers: there are no others
         return made
 
+    @property
+    def term(self) -> int:
+        """That of `claim`; 0 before."""
+        return self._term
+
     def identity(self) -> Hashable:
         """The same for as long as it is configured."""
         return self.place

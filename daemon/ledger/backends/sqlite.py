@@ -28,6 +28,7 @@ DURABLE = "durable"
 class SqliteBackend:
     """One file; `busy_s` is how long a connection waits for another's lock."""
 
+    term = 0
     lost = ""
 
     def __init__(self, engine: Engine, path: Path, busy_s: float = BUSY_TIMEOUT_S) -> None:

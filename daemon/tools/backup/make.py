@@ -36,7 +36,6 @@ from daemon.tools.backup.manifest import (
     beyond,
     last_whole,
     refuse_full,
-    sha256,
     stamp,
     verify,
 )
@@ -144,7 +143,7 @@ def _copy_ledger(state: Path, target: Path, files: dict[str, tuple[str, int]]) -
     if answer != "ok":
         raise Refused(f"the ledger is damaged: {answer}; older backups were kept", "stop the service and restore one")
     durable.publish_file(fresh, copy, "backup.ledger")
-    files[LEDGER] = (sha256(copy), copy.stat().st_size)
+    files[LEDGER] = (durable.sha256(copy), copy.stat().st_size)
     return references(copy)
 
 

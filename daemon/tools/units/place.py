@@ -52,6 +52,7 @@ def site_of(config: Config, user: str) -> Site:
         reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
         asked=tuple(None if one.url is None else database_host(one.url) for one in sources),
         kept=_ledger_hosts(config),
+        stored=() if config.service.store is None else (None,),
         databases=tuple(path.parent for one in sources if (path := _database(config, one)) is not None),
     )
 
