@@ -96,42 +96,46 @@ class StoredState:
 
     def put(self, names: Iterable[str]) -> None:
         """Put what is there of these files and folders; of a folder its manifest last. StoreFailed."""
-        plain, last = list[str](), list[str]()
+        files = list[str]()
         for name in names:
             path = self._paths.state / name
-            if path.is_dir():
-                for one in sorted(path.rglob("*")):
-                    if one.is_file() and not one.is_symlink() and not one.name.startswith("."):
-                        told = one.relative_to(self._paths.state).as_posix()
-                        (last if told == f"{name}/{MANIFEST}" else plain).append(told)
-            else:
-                plain.append(name)
-        for some in (plain, last):
-            self._side_by_side(self._put_one, some)
+            inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+            files += [told for one in inside if not one.is_dir() and (told := self._name(one)) is not None]
+        self._side_by_side(self._put_one, [name for name in files if not _is_last(name)])
+        self._side_by_side(self._put_one, [name for name in files if _is_last(name)])
 
     def fetch(self, named: References) -> Fetched:
         """Have of the state folder's lasting files exactly those that a ledger names, as the store has them: what it
-        does not name goes, what may have changed comes anew. StoreFailed, Retry where the disk does not take them."""
-        there = self.store.names()
-        versions = {name for folder in (*named.versions, *named.adoptions) for name in _below(there, folder)}
-        wanted = {name for name in (*named.files, *named.spare) if name in there} | versions
-        for path in self._local():
-            if self._name(path) not in wanted:
+        does not name goes, what may have changed comes anew, and what the store lacks is put. StoreFailed, Retry where
+        the disk does not take them."""
+        folders = named.versions | named.adoptions
+        plain = named.files | named.spare
+
+        def is_named(name: str) -> bool:
+            return name in plain or "/".join(name.split("/")[:3]) in folders
+
+        there = {name: one for name, one in self.store.names().items() if is_named(name)}
+        lacked = []
+        for path in list(self._local()):
+            name = str(self._name(path))
+            if not is_named(name):
                 durable.remove(path, "store.remove_local")
-        fresh = [name for name in sorted(wanted) if not self._is_here(name, there[name].size)]
-        fresh.sort(key=lambda name: name.endswith(f"/{MANIFEST}"))
+            elif name not in there:
+                lacked.append(name)
+        fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
+        fresh.sort(key=_is_last)
         self._side_by_side(self._get_one, fresh)
         for folder in named.versions:
             self._checked(folder)
-        lacking = [name for name in named.files if name not in there]
-        lacking += [folder for folder in named.versions if f"{folder}/{MANIFEST}" not in there]
-        return Fetched(len(fresh), sum(there[name].size for name in fresh), tuple(sorted(lacking)))
+        self.put(sorted(lacked, key=_is_last))
+        needed = (*named.files, *(f"{folder}/{MANIFEST}" for folder in named.versions))
+        missing = tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
+        return Fetched(len(fresh), sum(there[name].size for name in fresh), missing)
 
     def put_missing(self) -> int:
         """Put what the folder has and the store lacks; how many. StoreFailed."""
         there = self.store.names()
         names = [name for path in self._local() if (name := self._name(path)) is not None and name not in there]
-        names.sort(key=lambda name: name.endswith(f"/{MANIFEST}"))
         self.put(names)
         return len(names)
 
@@ -221,9 +225,7 @@ class StoredState:
         path = self._paths.state / folder
         if (path / MANIFEST).is_file() and not has_all_files(path):
             durable.remove(path, "store.remove_local")
-            names = _below(self.store.names(f"{folder}/"), folder)
-            names.sort(key=lambda name: name.endswith(f"/{MANIFEST}"))
-            self._side_by_side(self._get_one, names)
+            self._side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
 
     def _is_here(self, name: str, size: int) -> bool:
         """Only what is named by what it holds can be known to be the same."""
@@ -284,5 +286,6 @@ class StoredState:
         self.reason = ""
 
 
-def _below(names: Iterable[str], folder: str) -> list[str]:
-    return [name for name in names if name.startswith(f"{folder}/")]
+def _is_last(name: str) -> bool:
+    """What says that all before it is there."""
+    return name.endswith(f"/{MANIFEST}")
