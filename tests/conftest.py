@@ -3,10 +3,12 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows, serve_first_model
+from ledgers import DATABASES
 from postgresql import Server, needs_postgresql, running_server
 
 STORIES = ("tests/adopting/", "tests/faults/", "tests/notebook/", "tests/scenarios/", "tests/test_example.py")
@@ -41,6 +43,28 @@ def postgresql() -> Iterator[Server]:
     """A real PostgreSQL for the tests of one worker."""
     with running_server() as server:
         yield server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Any test may run over either engine of the ledger."""
+    parser.addoption("--ledger", choices=("sqlite", "postgresql"), default="sqlite", help="where ledgers are")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The engine of ledgers that say nothing of it."""
+    if request.config.getoption("ledger") == "sqlite":
+        yield
+        return
+    with DATABASES.on(request.getfixturevalue("postgresql")):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _databases(_engine: None) -> Iterator[None]:
+    """What a test makes goes with it."""
+    with DATABASES.of_test() if DATABASES.is_on else nullcontext():
+        yield
 
 
 POSTGRESQL = pytest.param("postgresql", marks=[needs_postgresql, pytest.mark.xdist_group("postgresql")])

@@ -25,7 +25,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from event_lines import undeclared
 from helpers import PATIENCE_S, wait_for
-from ledgers import place_ledger
+from ledgers import DATABASES, configured, place_ledger
 
 from daemon.cli.app import run as run_command_line
 from daemon.runtime.faults import VARIABLE
@@ -98,7 +98,7 @@ class Daemon:
         self.config = folder / "config.toml"
         few = "" if "estimator" in extra else f"{FEW}\n"
         declared = '[models.m.columns]\nx = "number"\nz = "number"\ncolour = "category"\nlabel = "category"\n'
-        self.config.write_text(
+        text = (
             textwrap.dedent(f"""\
             [service]
             state_dir = "state"
@@ -116,6 +116,7 @@ class Daemon:
             + textwrap.dedent(extra)
             + (declared if columns else "")
         )
+        self.config.write_text(text if "ledger_file" in service else configured(text, folder))
         self.events: list[Event] = []
         self.raw: list[str] = []
         self.process: subprocess.Popen[str] | None = None
@@ -251,6 +252,7 @@ class Daemon:
 
 def serve_first_model(daemon: Daemon, first_model: Path) -> Daemon:
     """Start it in the place of the service of that folder, which ended."""
+    DATABASES.copy(first_model / "state", daemon.folder / "state")
     for name in ("state", "data"):
         shutil.copytree(first_model / name, daemon.folder / name, symlinks=True, dirs_exist_ok=True)
     daemon.start()

@@ -72,7 +72,8 @@ EVENTS = (
     Event("ledger_unlocked", "info", "the ledger can be written again, and the work goes on", "seconds",
         ends="ledger_locked ledger_awaited"),
     Event("ledger_awaited", "warning", "at the start: the ledger is locked, or its database cannot be reached; what is "
-        "described beside it is served meanwhile", "file", "as for `ledger_locked`"),
+        "described beside it is served meanwhile", "file reason", "as for `ledger_locked`; "
+        "of a database [doctor](ledger.md#looking-backup-and-restore) looks closer"),
     Event("state_lost", "error", "the state folder is gone or cannot be written: nothing is taken in or trained, what "
         "is in memory is served on", "reason", "bring the mount or the disk back; `state_back` follows by itself. "
         "[More](backup.md#when-the-ledger-is-refused)"),

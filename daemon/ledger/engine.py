@@ -129,7 +129,7 @@ def open_ledger(
         from daemon.ledger.backends import postgresql
 
         sound.refuse_unfinished_restore(state_dir)
-        return Ledger(postgresql.opened(url, HEAD, create=create, read_only=read_only))
+        return Ledger(postgresql.opened(url, HEAD, state_dir, create=create, read_only=read_only))
     path = StatePaths(state_dir).ledger
     backend = sqlite.opened(path, create=create, read_only=read_only, group=group)
     try:

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    cast,
     func,
     text,
 )
@@ -70,7 +69,7 @@ def json_text(conn: Connection, column: ColumnElement[Any], *keys: str) -> Colum
     if conn.dialect.name == "sqlite":
         text_of: ColumnElement[str] = column[keys if len(keys) > 1 else keys[0]].as_string()
         return text_of
-    return func.json_extract_path_text(cast(column, JSON), *keys)
+    return func.ledger_text(column, *keys)  # daemon.ledger.backends.postgresql_schema
 
 
 def path_meant(stored: str) -> str:
