@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows, serve_first_model
 from ledgers import DATABASES
-from postgresql import Server, needs_postgresql, running_server
+from postgresql import NO_SERVER, PROGRAMS, Server, needs_postgresql, running_server
 
 STORIES = ("tests/adopting/", "tests/faults/", "tests/notebook/", "tests/scenarios/", "tests/test_example.py")
 """Where a test takes ten seconds of a processor and more."""
@@ -56,6 +56,8 @@ def _engine(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.config.getoption("ledger") == "sqlite":
         yield
         return
+    if PROGRAMS is None:
+        pytest.skip(NO_SERVER)
     with DATABASES.on(request.getfixturevalue("postgresql")):
         yield
 

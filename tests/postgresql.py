@@ -17,9 +17,8 @@ from daemon_harness import free_port
 from daemon.ledger import open_ledger
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
-needs_postgresql = pytest.mark.skipif(
-    PROGRAMS is None, reason="there is no PostgreSQL server: `apt install postgresql`"
-)
+NO_SERVER = "there is no PostgreSQL server: `apt install postgresql`"
+needs_postgresql = pytest.mark.skipif(PROGRAMS is None, reason=NO_SERVER)
 PASSWORD = "correct-horse"
 FAST = "-c fsync=off -c shared_buffers=16MB -c max_connections=20 -c listen_addresses=127.0.0.1 -c autovacuum=off"
 

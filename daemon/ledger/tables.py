@@ -118,8 +118,9 @@ def _unique_where(name: str, condition: str, *columns: Column[Any]) -> None:
 
 
 def _where(name: str, condition: str, *columns: Column[Any], unique: bool = False) -> None:
-    """An index of the rows for which the condition holds."""
-    Index(name, *columns, unique=unique, sqlite_where=text(condition), postgresql_where=text(condition))
+    """An index of the rows for which the condition holds. That of PostgreSQL is the same: its schema takes it from here,
+    for to name that dialect loads it."""
+    Index(name, *columns, unique=unique, sqlite_where=text(condition))
 
 
 models = Table(
@@ -386,7 +387,7 @@ events = _table(
 
 Index("events_by_model", events.c.model, events.c.id)
 OF_FILES = text("event IN ('file_held', 'file_released')")
-Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES, postgresql_where=OF_FILES)
+Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES)
 
 troubles = _table(
     "troubles",

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -48,6 +49,7 @@ def test_a_model_lives_and_a_killed_service_resumes(make_daemon: Callable[..., D
 
     other = make_daemon(FAST, service=SERVICE)
     (other.folder / "ledger-url").write_text(url)
+    shutil.copytree(daemon.folder / "state" / "versions", other.folder / "state" / "versions", symlinks=True)
     other.start(wait_ready=False)
     assert other.wait_dead() != 0
     assert "another service works with the ledger postgresql://driftd@" in other.tail()

@@ -76,6 +76,8 @@ def create(engine: Engine, head: str) -> None:
     with engine.connect() as connection:
         _several(connection, f"{BEGIN}; SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
         if connection.scalar(text("SELECT to_regclass('ledger_fence')")) is None:
+            for index in (one for table in metadata.sorted_tables for one in table.indexes):
+                index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
             metadata.create_all(connection, checkfirst=False)
             for statements in (TURNS, DOCUMENTS, COUNTERS):
                 _several(connection, statements)

@@ -81,7 +81,7 @@ def test_its_schema_is_that_of_the_tables(ledger: Ledger) -> None:
         one.name
         for table in metadata.sorted_tables
         for one in table.indexes
-        if one.dialect_options["postgresql"]["where"] is not None
+        if one.dialect_options["sqlite"]["where"] is not None
     }
     with ledger.connect() as conn:
         found = compare_metadata(MigrationContext.configure(conn), metadata)
