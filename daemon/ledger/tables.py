@@ -118,8 +118,8 @@ def _unique_where(name: str, condition: str, *columns: Column[Any]) -> None:
 
 
 def _where(name: str, condition: str, *columns: Column[Any], unique: bool = False) -> None:
-    """An index of the rows for which the condition holds. PostgreSQL's schema takes the condition from here, too: to name
-    that dialect loads it."""
+    """An index of the rows for which the condition holds. PostgreSQL's schema takes the condition from it: to name that
+    dialect here would load it."""
     Index(name, *columns, unique=unique, sqlite_where=text(condition))
 
 
