@@ -28,6 +28,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The tests of a group run in one worker, which begins what they share: they are handed out by the ends of their
     names. pytest-xdist 3.8 puts the name of the group there, but where pytest 9.2 does not look any more."""
+    if config.getoption("ledger") == "postgresql":
+        for item in items:
+            if item.get_closest_marker("file_ledger") is not None:
+                item.add_marker(pytest.mark.skip(reason="it is of a ledger in a file"))
     if not config.getoption("loadgroup", False):
         return
     items.sort(key=is_quick)

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 import httpx
 import local_http
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -235,6 +237,19 @@ class Daemon:
         body = {"rows": [{"x": 0.3, "z": -1.0, "colour": "red"}]}
         url = f"{self.url}/models/m/predict"
         return client.post(url, json=body) if client else local_http.post(url, json=body)
+
+    def query(self, sql: str, *values: Any) -> list[Any]:
+        """Rows of its ledger, or none of a statement that changes some; `?` stands for a value."""
+        url = DATABASES.url(self.folder / "state")
+        if url is None:
+            with (
+                contextlib.closing(sqlite3.connect(self.folder / "state" / "ledger.sqlite", timeout=60)) as ledger,
+                ledger,
+            ):
+                return ledger.execute(sql, values).fetchall()
+        with psycopg.connect(url) as ledger:
+            done = ledger.execute(sql.replace("?", "%s").encode(), values)
+            return done.fetchall() if done.description else []
 
     def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `driftd` with this configuration: what asks and tells here and now, for an interpreter takes a second to

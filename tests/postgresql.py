@@ -20,7 +20,7 @@ PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(p
 NO_SERVER = "there is no PostgreSQL server: `apt install postgresql`"
 needs_postgresql = pytest.mark.skipif(PROGRAMS is None, reason=NO_SERVER)
 PASSWORD = "correct-horse"
-FAST = "-c fsync=off -c shared_buffers=16MB -c max_connections=20 -c listen_addresses=127.0.0.1 -c autovacuum=off"
+FAST = "-c fsync=off -c shared_buffers=16MB -c max_connections=60 -c listen_addresses=127.0.0.1 -c autovacuum=off"
 
 
 @dataclass(frozen=True)

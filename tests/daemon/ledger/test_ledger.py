@@ -279,7 +279,7 @@ def test_live_traffic_is_told_from_dropped_files(ledger):
 def test_a_poller_sees_a_change_of_another_process(ledger, ledger_url, tmp_path):
     """data_version changes when anyone commits, and where nobody does not."""
     before = ledger.data_version()
-    with contextlib.closing(open_ledger(tmp_path, url=ledger_url)) as other:
+    with contextlib.closing(new_ledger(tmp_path, ledger_url)) as other:
         states(other)
         assert ledger.data_version() == before
         with other.begin() as conn:
@@ -403,6 +403,7 @@ def test_a_name_that_is_no_text_may_stand_in_any_reason(ledger):
         assert copy.reason == "same content as caf\\udce9.csv" and name in files.known(conn, "m")
 
 
+@pytest.mark.file_ledger
 def test_a_ledger_in_a_file_loads_nothing_of_another_database(tmp_path):
     """Neither at the start of a service or a server nor by its queries: it would cost each process thirty milliseconds."""
     new_ledger(tmp_path).close()
