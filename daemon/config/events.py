@@ -72,7 +72,8 @@ EVENTS = (
     Event("ledger_unlocked", "info", "the ledger can be written again, and the work goes on", "seconds",
         ends="ledger_locked ledger_awaited"),
     Event("ledger_awaited", "warning", "at the start: the ledger is locked, or its database cannot be reached; what is "
-        "described beside it is served meanwhile", "file", "as for `ledger_locked`"),
+        "described beside it is served meanwhile", "file reason", "as for `ledger_locked`; "
+        "of a database [doctor](ledger.md#looking-backup-and-restore) looks closer"),
     Event("store_awaited", "warning", "the [object store](store.md) cannot be used: serving goes on, and what is to be "
         "committed waits", "reason", "`driftd doctor` looks at it; work goes on by itself once it answers"),
     Event("store_reached", "info", "the object store answers again, and the work goes on", "seconds",

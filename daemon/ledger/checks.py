@@ -50,13 +50,11 @@ def score(
     conn: Connection, model: str, check_id: int, performance: dict[str, Any], stream: dict[str, Any] | None
 ) -> None:
     """What was answered came to this; `stream` is what the detector saw, None where it was not asked."""
-    row = get(conn, check_id)
-    if row is None:
-        return
-    stream = row.stream if stream is None else stream
+    if stream is None:  # the report beside it is long, and nobody needs it
+        stream = conn.scalar(select(checks.c.stream).where(checks.c.id == check_id))
     dropped = bool(performance["dropped"] or (stream and stream["dropped"]))
-    update_row(conn, checks, check_id, performance=performance, stream=stream, dropped=dropped)
-    if performance["value"] is None:
+    is_there = update_row(conn, checks, check_id, performance=performance, stream=stream, dropped=dropped)
+    if not is_there or performance["value"] is None:
         return
     version = performance["version"]
     own = newest_performance.c.model == model, newest_performance.c.version == version

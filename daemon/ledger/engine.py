@@ -123,18 +123,25 @@ class Ledger:
 
 
 def open_ledger(
-    state_dir: Path, *, url: str | None = None, create: bool = True, read_only: bool = False, group: str | None = None
+    state_dir: Path,
+    *,
+    url: str | None = None,
+    create: bool = True,
+    read_only: bool = False,
+    group: str | None = None,
+    is_copy: bool = False,
 ) -> Ledger:
     """Open the ledger of a state folder, or with a `url` that of the database there; Refused with the way out if it is
     missing, damaged, newer or not ours, Retry where it cannot be reached now.
 
-    Only `create` makes a missing one and migrates an older one; `group` names who may write a file besides the owner.
+    Only `create` makes a missing one and migrates an older one; `group` names who may write a file besides the owner. A
+    folder that `is_copy` may lack what the ledger names: a store has it.
     """
     if url is not None:
         from daemon.ledger.backends import postgresql
 
         sound.refuse_unfinished_restore(state_dir)
-        return Ledger(postgresql.opened(url, HEAD, create=create, read_only=read_only))
+        return Ledger(postgresql.opened(url, HEAD, state_dir, create=create, read_only=read_only, is_copy=is_copy))
     path = StatePaths(state_dir).ledger
     backend = sqlite.opened(path, create=create, read_only=read_only, group=group)
     try:

@@ -2,7 +2,7 @@
 of the command that asks for it, until all of it is done, and nowhere else."""
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -238,15 +238,18 @@ def _mentioned(conn: Connection, table: Table, long: Mentions) -> tuple[int, lis
     if "id" not in table.c:
         return 0, []
     newest = conn.scalar(select(func.max(table.c.id))) or 0
-    rows = _with_texts(conn, table)
-    return newest, [row.id for row in rows if any(text and long.holds(text) for text in row[-len(_texts(table)) :])]
+    rows = map(tuple, _with_texts(conn, table))
+    return newest, [key for key, *texts in rows if any(text and long.holds(text) for text in texts)]
 
 
 def _redacted(conn: Connection, table: Table, long: Mentions, newest: int, found: Sequence[int]) -> int:
     """The same: what would then be there twice stays as it is."""
     names, keys, changed = _texts(table), list(table.primary_key.columns), 0
-    rows = [] if "id" in table.c and not found else _with_texts(conn, table, *_among(table, found))
-    rows = [*rows, *(_with_texts(conn, table, table.c.id > newest) if "id" in table.c else ())]
+    if "id" in table.c:
+        parts = [table.c.id.in_(found[start : start + AT_ONCE]) for start in range(0, len(found), AT_ONCE)]
+        rows = [row for part in (*parts, table.c.id > newest) for row in _with_texts(conn, table, part)]
+    else:
+        rows = list(_with_texts(conn, table))
     for row in rows:
         texts = dict(zip(names, row[len(keys) :], strict=True))
         values = {
@@ -262,18 +265,15 @@ def _redacted(conn: Connection, table: Table, long: Mentions, newest: int, found
     return changed
 
 
-def _among(table: Table, found: Sequence[int]) -> list[ColumnElement[bool]]:
-    return [table.c.id.in_(found)] if found else []
-
-
-def _with_texts(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Sequence[Row[Any]]:
-    """Keys and texts, but those of commands that wait; nothing of a table without texts."""
+def _with_texts(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Iterable[Row[Any]]:
+    """Keys and texts, but those of commands that wait; nothing of a table without texts. Few are in memory at once: the
+    reports of a year of checks are gigabytes."""
     names, keys = _texts(table), list(table.primary_key.columns)
     if not names:
         return ()
     waits = [commands.c.state != "queued"] if table is commands else []
     query = select(*keys, *(type_coerce(table.c[name], String).label(name) for name in names))
-    return conn.execute(query.where(*wanted, *waits)).all()
+    return conn.execute(query.where(*wanted, *waits), execution_options={"yield_per": AT_ONCE})
 
 
 def _holding(conn: Connection, table: Table, after: int) -> list[int]:

@@ -55,9 +55,9 @@ def _insert(conn: Connection, table: Table) -> Any:
     return postgresql.insert(table)
 
 
-def update_row(conn: Connection, table: Table, key: int, **values: Any) -> None:
-    """Change a row."""
-    conn.execute(update(table).where(table.c.id == key).values(**values))
+def update_row(conn: Connection, table: Table, key: int, **values: Any) -> bool:
+    """Change a row; no where there is none."""
+    return conn.execute(update(table).where(table.c.id == key).values(**values)).rowcount > 0
 
 
 def last_row(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Row[Any] | None:

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    cast,
     func,
     text,
 )
@@ -70,7 +69,7 @@ def json_text(conn: Connection, column: ColumnElement[Any], *keys: str) -> Colum
     if conn.dialect.name == "sqlite":
         text_of: ColumnElement[str] = column[keys if len(keys) > 1 else keys[0]].as_string()
         return text_of
-    return func.json_extract_path_text(cast(column, JSON), *keys)
+    return func.ledger_text(column, *keys)  # daemon.ledger.backends.postgresql_schema
 
 
 def path_meant(stored: str) -> str:
@@ -119,8 +118,9 @@ def _unique_where(name: str, condition: str, *columns: Column[Any]) -> None:
 
 
 def _where(name: str, condition: str, *columns: Column[Any], unique: bool = False) -> None:
-    """An index of the rows for which the condition holds."""
-    Index(name, *columns, unique=unique, sqlite_where=text(condition), postgresql_where=text(condition))
+    """An index of the rows for which the condition holds. PostgreSQL's schema takes the condition from it: to name that
+    dialect here would load it."""
+    Index(name, *columns, unique=unique, sqlite_where=text(condition))
 
 
 models = Table(
@@ -387,7 +387,7 @@ events = _table(
 
 Index("events_by_model", events.c.model, events.c.id)
 OF_FILES = text("event IN ('file_held', 'file_released')")
-Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES, postgresql_where=OF_FILES)
+Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES)
 
 troubles = _table(
     "troubles",

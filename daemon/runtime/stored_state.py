@@ -20,7 +20,7 @@ from daemon.ledger import Ledger
 from daemon.ledger.references import References, references_of
 from daemon.runtime.log import get_logger
 from retrain import durable
-from retrain.records.errors import Retry
+from retrain.records.errors import Refused, Retry
 from retrain.store.backends.objects import ObjectStore, StoreFailed
 from retrain.store.versions import has_all_files
 
@@ -104,10 +104,11 @@ class StoredState:
         self._side_by_side(self._put_one, [name for name in files if not _is_last(name)])
         self._side_by_side(self._put_one, [name for name in files if _is_last(name)])
 
-    def fetch(self, named: References) -> Fetched:
+    def fetch(self, named: References, was_copy: bool) -> Fetched:
         """Have of the state folder's lasting files exactly those that a ledger names, as the store has them: what it
-        does not name goes, what may have changed comes anew, and what the store lacks is put. StoreFailed, Retry where
-        the disk does not take them."""
+        does not name goes if the folder `was_copy` of the same before, what may have changed comes anew, and what the
+        store lacks is put. StoreFailed, Retry where the disk does not take them, Refused where the folder's files are
+        of another ledger."""
         folders = named.versions | named.adoptions
         plain = named.files | named.spare
 
@@ -115,13 +116,19 @@ class StoredState:
             return name in plain or "/".join(name.split("/")[:3]) in folders
 
         there = {name: one for name, one in self.store.names().items() if is_named(name)}
-        lacked = []
-        for path in list(self._local()):
-            name = str(self._name(path))
-            if not is_named(name):
-                durable.remove(path, "store.remove_local")
-            elif name not in there:
-                lacked.append(name)
+        if named.versions and not any(self._has_version(folder, there) for folder in named.versions):
+            raise StoreFailed(
+                f"{self.store.place} has no version of this ledger: is it the right bucket?", hopeless=True
+            )
+        here = [str(self._name(path)) for path in self._local()]
+        unnamed = [name for name in here if not is_named(name)]
+        if not was_copy and len(unnamed) == len(here) > 0:
+            raise Refused(
+                f"{self._paths.state} has files of another ledger; nothing was changed", "name an empty state_dir"
+            )
+        for name in unnamed if was_copy else ():
+            durable.remove(self._paths.state / name, "store.remove_local")
+        lacked = [name for name in here if is_named(name) and name not in there]
         fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
         fresh.sort(key=_is_last)
         self._side_by_side(self._get_one, fresh)
@@ -164,19 +171,20 @@ class StoredState:
         the service before worked in it, the store gets what it lacks; else the folder is made anew of the store. No,
         told once, where that cannot be now."""
         began_s, place, term = self._clock(), ledger.place, ledger.term
+        copied = self._copied(place)
         try:
-            if self._is_ours(place, term):
+            if copied in (term - 1, term):
                 self.put_missing()
             else:
                 with ledger.connect() as conn:
                     named = references_of(conn)
-                found = self.fetch(named)
+                found = self.fetch(named, was_copy=copied is not None)
                 if found.missing:
                     log.error("store_lacks", files=len(found.missing), first=found.missing[0])
                 if found.files:
                     seconds = round(self._clock() - began_s, 1)
                     log.info("store_fetched", files=found.files, bytes=found.bytes, seconds=seconds)
-            self._say_ours(place, term)
+            self._say_copied(place, term)
         except (OSError, Retry) as error:
             self._failed(str(error))
             return False
@@ -185,15 +193,15 @@ class StoredState:
 
     # --- whose copy it is ---------------------------------------------------------------------------------
 
-    def _is_ours(self, place: str, term: int) -> bool:
-        """Whether the folder is what the service before this one left."""
+    def _copied(self, place: str) -> int | None:
+        """Of which term of this ledger, and this store, the folder is a whole copy; None of none."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(self._paths.copied.read_bytes())
-            is_same = told["store"] == self.store.place and told["ledger"] == place
-            return bool(is_same and told["term"] in (term - 1, term))
-        return False
+            if told["store"] == self.store.place and told["ledger"] == place:
+                return int(told["term"])
+        return None
 
-    def _say_ours(self, place: str, term: int) -> None:
+    def _say_copied(self, place: str, term: int) -> None:
         """Write that the folder is whole, as of that term of the ledger."""
         told = {"store": self.store.place, "ledger": place, "term": term}
         durable.replace_file(self._paths.copied, json.dumps(told).encode() + b"\n", "store.copied")
@@ -226,6 +234,10 @@ class StoredState:
         if (path / MANIFEST).is_file() and not has_all_files(path):
             durable.remove(path, "store.remove_local")
             self._side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
+
+    def _has_version(self, folder: str, there: Collection[str]) -> bool:
+        manifest = f"{folder}/{MANIFEST}"
+        return manifest in there or (self._paths.state / manifest).is_file()
 
     def _is_here(self, name: str, size: int) -> bool:
         """Only what is named by what it holds can be known to be the same."""

@@ -9,7 +9,7 @@ import time
 from functools import partial
 from importlib.metadata import version
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.cycles.tidying import clear_cycles, clear_holds, clear_intake
@@ -88,7 +88,9 @@ class Service:
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.page_listener = page_listener() if config.service.page else None
         url = ledger_url(config, environment)
-        self._open = partial(open_ledger, config.state_dir, url=url, group=config.service.group)
+        self._open = partial(open_ledger, config.state_dir, url=url, group=config.service.group,
+            is_copy=config.service.store is not None,
+        )  # fmt: skip
         try:
             self.ledger, self._is_open = self._open(), True
         except Retry:  # locked, or not to be reached: servers need it less than control does
@@ -109,6 +111,7 @@ class Service:
         )  # fmt: skip
         self.messages = ServerMessages(self.keepers, self.pending, self.events.add)
         self.started_at = time.monotonic()
+        self._awaited = ""
 
     @property
     def config(self) -> Config:
@@ -136,11 +139,9 @@ class Service:
         self.hanging.start()
         tasks: list[asyncio.Task[None]] = []
         try:
-            if await self._has_ledger():
-                await asyncio.to_thread(self.ledger.claim)
-                if await self._has_files():
-                    self._start(tasks)
-                    await self._until_stopped(tasks)
+            if await self._has_ledger() and await self._has_files():
+                self._start(tasks)
+                await self._until_stopped(tasks)
         except Exception as error:
             log.error("service_failed", error=repr(error))
             raise
@@ -148,25 +149,34 @@ class Service:
             await self._stop(tasks)
 
     async def _has_ledger(self) -> bool:
-        """Wait for the ledger, while the servers serve what is described beside it; no where it is to stop before."""
+        """Wait for the ledger, and be the only service that writes it, while the servers serve what is described beside
+        it; no where it is to stop before."""
         told = False
         while not self.stopping.asked.is_set():
-            if not self._is_open:
-                await asyncio.to_thread(self._try_to_open)
-            if self._is_open and self.ledger.is_free():
+            if await asyncio.to_thread(self._try_to_have):
                 return True
             if not told:
-                log.warning("ledger_awaited", file=self.ledger.place)
+                log.warning("ledger_awaited", file=self.ledger.place, reason=self._awaited)
             told = True
             self.notifier.send(STATUS="waiting for the ledger, which is locked or cannot be reached", **MORE_TIME)
             with contextlib.suppress(TimeoutError):
                 await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
         return False
 
-    def _try_to_open(self) -> None:
-        with contextlib.suppress(Retry):
-            self._open().close()
-            self._is_open = True
+    def _try_to_have(self) -> bool:
+        try:
+            if not self._is_open:
+                self._open().close()
+                self._is_open = True
+            if self.ledger.is_free():
+                self.ledger.claim()
+                return True
+            self._awaited = f"{self.ledger.place} is locked by another process"
+        except Retry as error:
+            self._awaited = error.message
+        except OperationalError as error:
+            self._awaited = error_key(error)
+        return False
 
     def _stored_state(self, url: str | None) -> StoredState | None:
         store = configured_store(self._config, self._environment)

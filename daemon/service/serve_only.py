@@ -31,8 +31,8 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     configure(config.service.log_level, log_format, tap=totals.logged.add, file=config.log_file)
     try:
         open_configured(config, environment).close()
-    except Retry:
-        log.warning("ledger_awaited", file=ledger_place(config, environment))
+    except Retry as error:
+        log.warning("ledger_awaited", file=ledger_place(config, environment), reason=error.message)
     asyncio.run(OnlyServer(config, environment, totals).run())
 
 

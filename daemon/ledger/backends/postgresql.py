@@ -7,15 +7,18 @@ lost it, and whose place another took, is refused by the database itself."""
 import threading
 import time
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
-from daemon.ledger.backends.postgresql_schema import create
+from daemon.config.paths import StatePaths
+from daemon.ledger import sound
+from daemon.ledger.backends.postgresql_schema import BEGIN, create
 from daemon.ledger.speakable import escaping
-from daemon.ledger.tables import metadata
+from daemon.ledger.tables import metadata, versions
 from retrain.records.errors import Refused, Retry
 
 EXTRA = "pip install 'driftd[postgres]' into this environment"
@@ -44,10 +47,13 @@ SERVICE = "2, hashtext(current_schema())"
 TURN = "1, hashtext(current_schema())"
 TAKEN_OVER = "DRF01"
 """The SQLSTATE of a turn that is refused because another service has the ledger."""
-HOPELESS = ("authentication failed", "does not exist", "pg_hba.conf", "permission denied", "no password supplied")
+HOPELESS = (
+    "authentication failed", "does not exist", "pg_hba.conf", "permission denied", "no password supplied",
+    "not permitted to log in",
+)  # fmt: skip
+"""What of a refused connection does not mend itself, in the words of libpq and the server."""
 NO_PARAMETERS = {"no_parameters": True}
 """Several statements at once go without any, in one round trip."""
-UNREACHED = "it could not be reached a moment ago"
 
 
 class PostgresqlBackend:
@@ -58,7 +64,8 @@ class PostgresqlBackend:
         self.file, self.place = None, place_of(url)
         self.lost = ""
         self._read_only, self._connect_s = read_only, connect_s
-        self._term, self._holds, self._again_s = 0, False, float("-inf")
+        self._term, self._holds = 0, False
+        self._away, self._again_s = "", float("-inf")
         self._session: Any = None
         self._lock = threading.RLock()
         self.engine: Engine = create_engine(
@@ -69,7 +76,7 @@ class PostgresqlBackend:
     def connected(self) -> Any:
         """A new connection, which commits each statement by itself outside of BEGIN."""
         if time.monotonic() < self._again_s:
-            raise psycopg.OperationalError(UNREACHED)
+            raise psycopg.OperationalError(self._away)  # the same words: what is the same trouble is logged once
         _, given = self.engine.dialect.create_connect_args(self._url)
         options = " ".join(filter(None, (given.pop("options", ""), SETTINGS)))
         if self._read_only:
@@ -77,8 +84,8 @@ class PostgresqlBackend:
         asked = {"application_name": "driftd", "connect_timeout": self._connect_s, **NETWORK, **given}
         try:
             made = psycopg.connect(**asked, options=options, autocommit=True, prepare_threshold=None)
-        except psycopg.OperationalError:
-            self._again_s = time.monotonic() + AWAY_S
+        except psycopg.OperationalError as error:
+            self._away, self._again_s = str(error), time.monotonic() + AWAY_S
             raise
         made.adapters.register_loader("numeric", IntLoader)  # sums of whole numbers: there are no others
         return made
@@ -99,7 +106,7 @@ class PostgresqlBackend:
     def begin_write(self, connection: Connection, durable: bool) -> None:
         """Wait for the turn, in one round trip; OperationalError where another service has the ledger now."""
         lazy = "" if durable else "SET LOCAL synchronous_commit TO off; "
-        statement = f"BEGIN; {lazy}SELECT ledger_turn({self._term})"
+        statement = f"{BEGIN}; {lazy}SELECT ledger_turn({self._term})"
         try:
             connection.exec_driver_sql(statement, execution_options=NO_PARAMETERS)
         except DBAPIError as error:
@@ -120,7 +127,8 @@ class PostgresqlBackend:
         return bool(row[0])
 
     def claim(self) -> None:
-        """Hold the service's lock from here on, under a term of one's own."""
+        """Hold the service's lock from here on, under a term of one's own; OperationalError where the database is away,
+        Refused where it lets this role only read."""
         with self._lock:
             try:
                 until_s = time.monotonic() + CLAIM_S
@@ -134,9 +142,12 @@ class PostgresqlBackend:
                 with self._own().transaction():
                     self._own().execute("SELECT ledger_turn(0)")
                     row = self._own().execute("UPDATE ledger_fence SET term = term + 1 RETURNING term").fetchone()
-            except psycopg.Error as error:
+            except psycopg.OperationalError as error:
                 self._drop()
                 raise OperationalError("claim", None, error) from None
+            except psycopg.Error as error:
+                self._drop()
+                raise why_not(self.place, DatabaseError("claim", None, error)) from None
             except Refused:
                 self._drop()
                 raise
@@ -150,10 +161,12 @@ class PostgresqlBackend:
         """Autovacuum does it."""
 
     def purge(self) -> None:
-        """All tables are written anew; the server's write-ahead log, its archive and backups keep what they have."""
+        """All tables are written anew, and the statistics, which have examples of what they hold; the server's
+        write-ahead log, its archive and backups keep what they have."""
         names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
         with self.engine.connect() as connection:
-            connection.exec_driver_sql(f"VACUUM (FULL) {names}", execution_options=NO_PARAMETERS)
+            for wanted in (f"(FULL, ANALYZE) {names}", "(FULL) pg_statistic"):
+                connection.exec_driver_sql(f"VACUUM {wanted}", execution_options=NO_PARAMETERS)
 
     def close(self) -> None:
         """The service's lock goes with its connection."""
@@ -210,12 +223,14 @@ class PostgresqlWatch:
         self._connection = None
 
 
-def opened(url: str, head: str, *, create: bool, read_only: bool) -> PostgresqlBackend:
-    """A database with a ledger of today's schema; Refused where it has none, another's tables or a newer one, or does
-    not let this role in; Retry where it cannot be reached."""
+def opened(
+    url: str, head: str, state_dir: Path, *, create: bool, read_only: bool, is_copy: bool = False
+) -> PostgresqlBackend:
+    """A database with a ledger of today's schema, and of this state folder; Refused where it has none, another's tables
+    or a newer one, or does not let this role in; Retry where it cannot be reached."""
     backend = PostgresqlBackend(url, read_only=read_only)
     try:
-        _to_today(backend, head, create)
+        _to_today(backend, head, state_dir, create, is_copy)
     except DatabaseError as error:
         backend.engine.dispose()
         raise why_not(backend.place, error) from None
@@ -237,19 +252,26 @@ def followed(url: str) -> PostgresqlBackend:
 
 def why_not(place: str, error: DatabaseError) -> Refused | Retry:
     """What an error while it was opened means."""
-    said = (str(error.orig).strip().splitlines() or ["no answer"])[-1].strip()
+    said = (str(error.orig).strip().splitlines() or ["no answer"])[0].removeprefix("connection failed: ")
     if isinstance(error, OperationalError) and not any(words in said for words in HOPELESS):
         return Retry(f"the ledger {place} cannot be reached: {said}", "is the database up, and reachable from here?")
     return Refused(f"cannot use the ledger {place}: {said}", "check [service] ledger, the role and its rights")
 
 
-def _to_today(backend: PostgresqlBackend, head: str, migrate: bool) -> None:
+def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: bool, is_copy: bool) -> None:
     place, found = backend.place, _revision(backend)
     if found == head:
+        if migrate and not is_copy:
+            _refuse_other_folder(backend, state_dir)
         return
     if not found:
         if not migrate:
             raise Refused(f"the service has not run yet: there is no ledger in {place}", "start `driftd run`")
+        if sound.holds_work(state_dir):
+            raise Refused(
+                f"{place} is empty, but {state_dir} has snapshots or versions; nothing was changed",
+                "restore the database's dump, or name a state_dir of its own: a ledger that is a file is not moved",
+            )
         create(backend.engine, head)
         return
     if not found.isdigit():
@@ -262,18 +284,35 @@ def _to_today(backend: PostgresqlBackend, head: str, migrate: bool) -> None:
         raise Refused(f"{place} has the older schema {found}", "start the service once: it migrates the ledger")
     from daemon.ledger.migrate import upgrade
 
-    upgrade(backend.engine, begin=f"BEGIN; SELECT pg_advisory_xact_lock({TURN})")
+    upgrade(backend.engine, begin=f"{BEGIN}; SELECT pg_advisory_xact_lock({TURN})")
 
 
 def _revision(backend: PostgresqlBackend) -> str:
     """The schema; "" where there is nothing."""
     with backend.engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        if (encoding := raw.info.parameter_status("server_encoding")) != "UTF8":
+            raise Refused(
+                f"the database {backend.place} keeps texts as {encoding}",
+                "make one WITH ENCODING 'UTF8' TEMPLATE template0",
+            )
         names = set(inspect(connection).get_table_names())
         if not names & {*metadata.tables, "alembic_version"}:
             return ""
         if not {"alembic_version", "ledger_fence", "models", "files"} <= names:
             raise _foreign(backend.place)
         return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or "")
+
+
+def _refuse_other_folder(backend: PostgresqlBackend, state_dir: Path) -> None:
+    """A ledger whose versions are elsewhere would be worked with as if they were lost."""
+    with backend.engine.connect() as connection:
+        stored = connection.scalar(select(versions.c.name).where(versions.c.state == "stored").limit(1))
+    if stored is not None and next(StatePaths(state_dir).versions.glob("*/*"), None) is None:
+        raise Refused(
+            f"the ledger {backend.place} knows versions, but {state_dir} has none; nothing was changed",
+            "bring the state folder of this ledger here, or name it as state_dir",
+        )
 
 
 def _foreign(place: str) -> Refused:

@@ -7,6 +7,8 @@ from daemon.ledger.tables import metadata
 from daemon.ledger.totals import BUCKET
 from retrain.durable import crash_point
 
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+"""Whatever is configured for the role or the database: after the turn a statement sees what was committed before."""
 TURNS = """
 CREATE TABLE ledger_fence (term bigint NOT NULL);
 INSERT INTO ledger_fence VALUES (0);
@@ -19,6 +21,18 @@ BEGIN
 END $$
 """
 """A transaction of the service is refused where its term is over; one of a command, which has none (0), only waits."""
+DOCUMENTS = r"""
+CREATE FUNCTION ledger_text(document text, VARIADIC keys text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN json_extract_path_text(document::json, VARIADIC keys);
+EXCEPTION WHEN data_exception THEN
+  document := regexp_replace(document, '([,:[]\s*)(NaN|-?Infinity)(?=\s*[],}])', '\1null', 'g');
+  document := regexp_replace(document, '(?<!\\)((?:\\\\)*)\\u(d[89a-f][0-9a-f]{2})', '\1\\\\u\2', 'g');
+  RETURN json_extract_path_text(document::json, VARIADIC keys);
+END $$
+"""
+"""A text within a document. One number that is none, or one text that is no valid Unicode, as a name of a file may be,
+would fail each query that looks at its row: there they are read as null, and as they are written in other columns."""
 COUNTERS = f"""
 CREATE FUNCTION count_file(one files, sign integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -60,10 +74,12 @@ NO_PARAMETERS = {"no_parameters": True}
 def create(engine: Engine, head: str) -> None:
     """Make it, all at once or not at all, unless somebody did a moment ago."""
     with engine.connect() as connection:
-        _several(connection, "BEGIN; SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
+        _several(connection, f"{BEGIN}; SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
         if connection.scalar(text("SELECT to_regclass('ledger_fence')")) is None:
+            for index in (one for table in metadata.sorted_tables for one in table.indexes):
+                index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
             metadata.create_all(connection, checkfirst=False)
-            for statements in (TURNS, COUNTERS):
+            for statements in (TURNS, DOCUMENTS, COUNTERS):
                 _several(connection, statements)
             _several(connection, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})

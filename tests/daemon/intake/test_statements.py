@@ -18,7 +18,7 @@ from daemon.ledger import Ledger, files, promotions
 from daemon.reading.look import Look, look
 from daemon.runtime.context import ModelContext
 
-MOST, MOST_BARE = 75, 65
+MOST, MOST_BARE = 72, 65
 """Of a file whose rows have labels, and of one whose rows have none."""
 CONFIG = f"""\
 [service]

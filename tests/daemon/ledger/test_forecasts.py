@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bare_model import BINARY
-from ledgers import new_ledger
+from ledgers import DATABASES, new_ledger
 from sqlalchemy import insert
 
 from daemon.cli import app
@@ -108,6 +108,7 @@ def test_versions_explains_its_intervals_and_marks(
         if came is not None:
             forecasts.record(conn, [{"cycle": cycle.id, "difference": came, "rows": 900, "surprise": 0.0}])
     config = BINARY.replace('"state"', '"."').replace('"data"', f'"{tmp_path.parent / "data"}"')
+    ledger_url = ledger_url or DATABASES.url(tmp_path)
     if ledger_url is not None:
         config = config.replace("[service]", '[service]\nledger_file = "url"')
         (tmp_path / "url").write_text(ledger_url)

@@ -149,6 +149,7 @@ def test_data_that_was_taken_in_counts_once_and_for_good(ledger: Ledger) -> None
     assert batches(ledger) == 2
 
 
+@pytest.mark.file_ledger
 def test_a_planner_of_before_goes_on_from_what_it_added_up(tmp_path: Path) -> None:
     """Nothing that it counted is counted again, and no budget is earned for data of before."""
     made = create_engine(f"sqlite:///{tmp_path / LEDGER}")

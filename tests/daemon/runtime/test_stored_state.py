@@ -11,6 +11,7 @@ from daemon.config.paths import StatePaths
 from daemon.ledger.references import References
 from daemon.runtime.stored_state import StoredState
 from retrain import durable
+from retrain.records.errors import Refused
 from retrain.store.backends.objects import StoreFailed
 from retrain.store.versions import has_all_files, write_manifest
 
@@ -96,26 +97,37 @@ def test_a_folder_becomes_what_the_ledger_names(hosts: tuple[Host, Host]) -> Non
     second.version()
     (second.state / VERSION / "model.skops").write_bytes(b"damage of bits"[: len(b"model.skops")])
     named = References(frozenset({rows, "snapshots/m/lost.parquet"}), frozenset({version}), frozenset({rejects}))
-    found = second.stored.fetch(named)
+    found = second.stored.fetch(named, was_copy=True)
     assert found.missing == ("snapshots/m/lost.parquet",)
     assert (second.state / rows).read_bytes() == b"rows"
     assert (second.state / rejects).read_bytes() == b"newer"
     assert has_all_files(second.state / version)
     assert not (second.state / "snapshots/m/old.parquet").exists() and not (second.state / unnamed).exists()
-    assert second.stored.fetch(named).files <= 2  # what is named by what it holds is not fetched again
+    assert second.stored.fetch(named, was_copy=True).files <= 2  # what is named by what it holds is not fetched again
 
 
 def test_a_folder_that_was_filled_without_a_store_is_put_into_it(hosts: tuple[Host, Host]) -> None:
     """What the ledger names stays, though the store has nothing yet."""
     _, second = hosts
     rows, version, unnamed = second.snapshot(b"rows"), second.version(), second.snapshot(b"unnamed")
-    found = second.stored.fetch(References(frozenset({rows}), frozenset({version}), frozenset()))
+    found = second.stored.fetch(References(frozenset({rows}), frozenset({version}), frozenset()), was_copy=False)
     assert found.missing == () and found.files == 0
     assert second.names() == {
         rows,
         *(f"{VERSION}/{name}" for name in ("manifest.json", "model.skops", "reference/users.npz")),
     }
-    assert (second.state / rows).exists() and not (second.state / unnamed).exists()
+    assert (second.state / unnamed).exists()  # nobody said that the folder is a copy
+
+
+def test_a_folder_of_another_ledger_is_left_alone(hosts: tuple[Host, Host]) -> None:
+    """It is refused, as is a store that has nothing of this ledger; nothing is removed."""
+    _, second = hosts
+    rows = second.snapshot(b"rows")
+    with pytest.raises(Refused, match="of another ledger"):
+        second.stored.fetch(References(frozenset(), frozenset(), frozenset()), was_copy=False)
+    with pytest.raises(StoreFailed, match="the right bucket"):
+        second.stored.fetch(References(frozenset(), frozenset({VERSION}), frozenset()), was_copy=True)
+    assert (second.state / rows).exists() and not second.names()
 
 
 def test_a_snapshot_that_is_not_what_its_name_says_is_refused(hosts: tuple[Host, Host], tmp_path: Path) -> None:
@@ -125,7 +137,7 @@ def test_a_snapshot_that_is_not_what_its_name_says_is_refused(hosts: tuple[Host,
     name = f"snapshots/m/{'0' * 32}.parquet"
     first.stored.store.put(name, tmp_path / "other")
     with pytest.raises(StoreFailed, match="not what its name says"):
-        second.stored.fetch(References(frozenset({name}), frozenset(), frozenset()))
+        second.stored.fetch(References(frozenset({name}), frozenset(), frozenset()), was_copy=True)
     assert not list((second.state / "snapshots/m").iterdir())
 
 
