@@ -86,11 +86,9 @@ class Background:
         while True:
             await asyncio.sleep(SWEEP_S)
             if not self._keepers.resting:
-                try:
+                with contextlib.suppress(StoreFailed):  # told where it is waited for
                     if count := await asyncio.to_thread(store.sweep):
                         log.info("store_swept", files=count)
-                except StoreFailed as error:
-                    log.debug("store_awaited", reason=str(error))  # told where it is waited for
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
