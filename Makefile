@@ -9,11 +9,13 @@ SHARED := numpy psutil tzdata
 # Many tests wait for processes, settle times and disks: three at once keep two cores busier than two.
 PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
+# What runs over PostgreSQL as well, in place of a file of SQLite.
+ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles
 # Where it is set, each of the hundreds of processes of the tests compiles what it imports of the sources anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: engines adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -69,6 +71,10 @@ world: $(VENV)/.installed-dev ## the faults of the world, the long ones too: 100
 
 systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-away container, the long run; needs root
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/systemd
+
+engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines, and other rooms and stories over PostgreSQL; needs its package; minutes
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/daemon/ledger tests/scenarios/test_postgresql_ledger.py
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --ledger postgresql $(ON_POSTGRESQL)
 
 prometheus: $(VENV)/.installed-dev ## ask a real Prometheus, which scrapes a real service, every query of the dashboard; needs its package
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/contrib

@@ -14,8 +14,8 @@ from rich.table import Table
 from benchmarks.figures import Figure, machine
 
 NAMES = ("latency", "idle", "rescan", "memory")
-MORE = ("many",)
-"""Those that take minutes, and are measured where they are named."""
+MORE = ("files", "many")
+"""Those that take minutes or a server, and are measured where they are named."""
 Measure = Callable[[Path], list[Figure]]
 
 

@@ -36,7 +36,7 @@ def main(count: int = YEAR) -> int:
     with tempfile.TemporaryDirectory(prefix="driftd-year-") as folder:
         started = time.perf_counter()
         config, ledger, now = build(Path(folder), count)
-        size = ledger.path.stat().st_size
+        size = Path(ledger.place).stat().st_size
         print(f"{count:,} files, {size / 1e6:,.0f} MB, filled in {time.perf_counter() - started:.0f} s")
         asked = {"status": lambda: overview(config, ledger)} | _queries(ledger)
         told = {name: round(milliseconds(work), 2) for name, work in asked.items()}

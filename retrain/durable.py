@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import IO
 
 Hook = Callable[[str], None]
+Observer = Callable[[Path], None]
 COPY_BYTES = 2**20
 _hook: Hook | None = None
+_observer: Observer | None = None
 
 
 class ShortWrite(OSError):
@@ -30,6 +32,19 @@ def install_hook(hook: Hook | None) -> None:
     """Call `hook(point)` at every crash point from now on; None removes it."""
     global _hook  # noqa: PLW0603 - one process-wide hook is what a crash test needs
     _hook = hook
+
+
+def observe(observer: Observer | None) -> None:
+    """Call `observer(path)` in whichever thread each time this process published, renamed or removed a file or a folder
+    (files within it are not told one by one); None ends it."""
+    global _observer  # noqa: PLW0603 - one for the process, as the hook
+    _observer = observer
+
+
+def _changed(*paths: Path) -> None:
+    if _observer is not None:
+        for path in paths:
+            _observer(path)
 
 
 def hanger(where: str) -> Hook:
@@ -126,6 +141,7 @@ def rename(path: Path, final: Path, point: str) -> None:
     path.replace(final)
     crash_point(f"{point}.before_folder_fsync")
     fsync_path(final.parent)
+    _changed(path, final)
     crash_point(f"{point}.after_rename")
 
 
@@ -140,6 +156,12 @@ def copy_file(source: Path, target: Path, point: str) -> str:
         after.flush()
         os.fsync(after.fileno())
     return digest.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hold(source: Path, name: Path) -> None:
@@ -169,6 +191,7 @@ def publish_folder(staged: Path, final: Path, point: str) -> None:
     fsync_path(staged)
     if final.exists():
         shutil.rmtree(staged)
+        _changed(final)
         return
     rename(staged, final, point)
 
@@ -191,4 +214,5 @@ def remove(path: Path, point: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+    _changed(path)
     crash_point(f"{point}.after_remove")

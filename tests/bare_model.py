@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ledgers import new_ledger
+from ledgers import configured, new_ledger
 
 from daemon.config.config import load_config
 from daemon.ledger import models
@@ -45,7 +45,7 @@ class AnalystHere(Worker):
 @contextmanager
 def bare_model(folder: Path, config: str = BINARY, analyst: type[Worker] = Worker) -> Iterator[ModelContext]:
     """Model m of this configuration; its analyst is a process, begun when it is first asked, or another."""
-    (folder / "config.toml").write_text(config)
+    (folder / "config.toml").write_text(configured(config, folder))
     read = load_config(folder / "config.toml")
     ledger = new_ledger(read.state_dir)
     with ledger.begin() as conn:

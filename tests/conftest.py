@@ -3,10 +3,14 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows, serve_first_model
+from ledgers import DATABASES
+from postgresql import NO_SERVER, PROGRAMS, Server, needs_postgresql, running_server
+from s3 import S3, running_s3
 
 STORIES = ("tests/adopting/", "tests/faults/", "tests/notebook/", "tests/scenarios/", "tests/test_example.py")
 """Where a test takes ten seconds of a processor and more."""
@@ -25,6 +29,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The tests of a group run in one worker, which begins what they share: they are handed out by the ends of their
     names. pytest-xdist 3.8 puts the name of the group there, but where pytest 9.2 does not look any more."""
+    if config.getoption("ledger") == "postgresql":
+        for item in items:
+            if item.get_closest_marker("file_ledger") is not None:
+                item.add_marker(pytest.mark.skip(reason="it is of a ledger in a file"))
     if not config.getoption("loadgroup", False):
         return
     items.sort(key=is_quick)
@@ -33,6 +41,58 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         end = f"@{'_'.join(groups)}"
         if groups and not item.nodeid.endswith(end):
             item._id = type(item.id).parse(f"{item.nodeid}{end}")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A real PostgreSQL for the tests of one worker."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A real S3 server for the tests of one worker."""
+    with running_s3() as server:
+        yield server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Any test may run over either engine of the ledger."""
+    parser.addoption("--ledger", choices=("sqlite", "postgresql"), default="sqlite", help="where ledgers are")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The engine of ledgers that say nothing of it."""
+    if request.config.getoption("ledger") == "sqlite":
+        yield
+        return
+    if PROGRAMS is None:
+        pytest.skip(NO_SERVER)
+    with DATABASES.on(request.getfixturevalue("postgresql")):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _databases(_engine: None) -> Iterator[None]:
+    """What a test makes goes with it."""
+    with DATABASES.of_test() if DATABASES.is_on else nullcontext():
+        yield
+
+
+POSTGRESQL = pytest.param("postgresql", marks=[needs_postgresql, pytest.mark.xdist_group("postgresql")])
+
+
+@pytest.fixture(params=["sqlite", POSTGRESQL])
+def ledger_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """None for a ledger in a file, and the URL of a database that has an empty one: a promise of the ledger holds for
+    both."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with request.getfixturevalue("postgresql").ledger() as url:
+        yield url
 
 
 @pytest.fixture

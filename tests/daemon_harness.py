@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,12 +21,13 @@ from typing import Any
 import httpx
 import local_http
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 from event_lines import undeclared
 from helpers import PATIENCE_S, wait_for
-from ledgers import place_ledger
+from ledgers import DATABASES, configured, place_ledger
 
 from daemon.cli.app import run as run_command_line
 from daemon.runtime.faults import VARIABLE
@@ -98,7 +100,7 @@ class Daemon:
         self.config = folder / "config.toml"
         few = "" if "estimator" in extra else f"{FEW}\n"
         declared = '[models.m.columns]\nx = "number"\nz = "number"\ncolour = "category"\nlabel = "category"\n'
-        self.config.write_text(
+        text = (
             textwrap.dedent(f"""\
             [service]
             state_dir = "state"
@@ -116,6 +118,7 @@ class Daemon:
             + textwrap.dedent(extra)
             + (declared if columns else "")
         )
+        self.config.write_text(text if "ledger_file" in service else configured(text, folder))
         self.events: list[Event] = []
         self.raw: list[str] = []
         self.process: subprocess.Popen[str] | None = None
@@ -235,6 +238,19 @@ class Daemon:
         url = f"{self.url}/models/m/predict"
         return client.post(url, json=body) if client else local_http.post(url, json=body)
 
+    def query(self, sql: str, *values: Any) -> list[Any]:
+        """Rows of its ledger, or none of a statement that changes some; `?` stands for a value."""
+        url = DATABASES.url(self.folder / "state")
+        if url is None:
+            with (
+                contextlib.closing(sqlite3.connect(self.folder / "state" / "ledger.sqlite", timeout=60)) as ledger,
+                ledger,
+            ):
+                return ledger.execute(sql, values).fetchall()
+        with psycopg.connect(url) as ledger:
+            done = ledger.execute(sql.replace("?", "%s").encode(), values)
+            return done.fetchall() if done.description else []
+
     def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `driftd` with this configuration: what asks and tells here and now, for an interpreter takes a second to
         start; other commands in a process of their own."""
@@ -251,6 +267,7 @@ class Daemon:
 
 def serve_first_model(daemon: Daemon, first_model: Path) -> Daemon:
     """Start it in the place of the service of that folder, which ended."""
+    DATABASES.copy(first_model / "state", daemon.folder / "state")
     for name in ("state", "data"):
         shutil.copytree(first_model / name, daemon.folder / name, symlinks=True, dirs_exist_ok=True)
     daemon.start()

@@ -82,8 +82,9 @@ def test_decisions_and_statistics_are_pure(path):
 
 @pytest.mark.parametrize("module", ["daemon.service.application", "daemon.__main__"])
 def test_control_and_command_line_start_light(module):
-    """The control process and the command line's start-up load no numerical library."""
-    assert not loaded_by(module) & HEAVY
+    """The control process and the command line's start-up load no numerical library, and no driver of a database that
+    the ledger is not in."""
+    assert not loaded_by(module) & {*HEAVY, "psycopg"}
 
 
 def test_a_comparison_needs_little_of_scipy():

@@ -184,11 +184,10 @@ def _run(arguments: list[str]) -> int:
         return _failed(f"driftd: {error}", FAILED)
     except Exception as error:
         cause = getattr(error, "orig", error)  # SQLAlchemy's, which is not imported for a look at it
-        if not isinstance(cause, sqlite3.Error):
+        if not isinstance(cause, sqlite3.Error) and not type(cause).__module__.startswith("psycopg"):
             raise
-        return _failed(
-            f"driftd: the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer", FAILED
-        )
+        why = str(cause).partition("\n")[0]
+        return _failed(f"driftd: the ledger cannot be read or written now: {why}; `driftd doctor` looks closer", FAILED)
 
 
 def _open_streams() -> None:

@@ -52,7 +52,7 @@ def refuse_locked(ledger: Any) -> None:
     until_s = time.monotonic() + BUSY_AFTER_S
     while not ledger.is_free():
         if time.monotonic() >= until_s:
-            raise Retry(f"{ledger.path} is locked by another process", "try again when that is over")
+            raise Retry(f"{ledger.place} is locked by another process", "try again when that is over")
         time.sleep(POLL_S)
 
 

@@ -18,9 +18,11 @@ def restore(
     json: Json = False,
 ) -> None:
     """Put a backup in place of the state, while the service is stopped; what was there is moved aside, not deleted."""
+    from daemon.runtime.ledgers import refuse_database
     from daemon.tools.backup.restore import restore_backup
 
     config = SESSION.config()
+    refuse_database(config, "a backup of driftd")
     with progress_bars(BYTES) as show:
         done = restore_backup(config.state_dir, folder, show, config.service.group)
     aside = None if done.aside is None else str(done.aside)

@@ -46,12 +46,12 @@ class Session:
     def ledger(self, config: "Config", read_only: bool = True) -> Iterator["Ledger"]:
         """The ledger that the service keeps, open; Refused if it never ran, Exit 3 if its folder hangs."""
         from daemon.config.patience import Patience
-        from daemon.ledger import open_ledger
+        from daemon.runtime.ledgers import open_configured
 
         if not Patience().answers(config.state_dir):
             raise Exit(FAILED, f"{config.state_dir} does not answer, as on a dead mount; mount it again")
         with refusal_is_failure():
-            ledger = open_ledger(config.state_dir, create=False, read_only=read_only)
+            ledger = open_configured(config, read_only=read_only)
         try:
             yield ledger
         finally:

@@ -71,8 +71,18 @@ EVENTS = (
         "nothing, if it is a copy or a check; else find it: `fuser -v FILE`"),
     Event("ledger_unlocked", "info", "the ledger can be written again, and the work goes on", "seconds",
         ends="ledger_locked ledger_awaited"),
-    Event("ledger_awaited", "warning", "at the start: the ledger is locked; what is described beside it is served "
-        "meanwhile", "file", "as for `ledger_locked`"),
+    Event("ledger_awaited", "warning", "at the start: the ledger is locked, or its database cannot be reached; what is "
+        "described beside it is served meanwhile", "file reason", "as for `ledger_locked`; "
+        "of a database [doctor](ledger.md#looking-backup-and-restore) looks closer"),
+    Event("store_awaited", "warning", "the [object store](store.md) cannot be used: serving goes on, and what is to be "
+        "committed waits", "reason", "`driftd doctor` looks at it; work goes on by itself once it answers"),
+    Event("store_reached", "info", "the object store answers again, and the work goes on", "seconds",
+        ends="store_awaited store_lacks"),
+    Event("store_fetched", "info", "at the start: the state folder was no copy of what this ledger names, and has its "
+        "files now", "files bytes seconds"),
+    Event("store_lacks", "error", "files that the ledger names are not in the object store", "files first",
+        "bring them back from older versions of the bucket, or `driftd forget` them and drop them again"),
+    Event("store_swept", "info", "files that the ledger names no more went from the object store", "files"),
     Event("state_lost", "error", "the state folder is gone or cannot be written: nothing is taken in or trained, what "
         "is in memory is served on", "reason", "bring the mount or the disk back; `state_back` follows by itself. "
         "[More](backup.md#when-the-ledger-is-refused)"),

@@ -14,6 +14,10 @@ ASIDE = "before-restore-"
 SNAPSHOTS, VERSIONS, QUARANTINE, SPOOL, LOG = "snapshots", "versions", "quarantine", "spool", "prediction_log"
 PULLED = "pulled"
 ADOPTED = "adopted"
+PREDICTIONS = "predictions"
+KEPT_FOLDERS = SNAPSHOTS, VERSIONS, QUARANTINE, PREDICTIONS, LOG, PULLED, ADOPTED
+"""Folders with a folder for each model, whose files the ledger names: these and the forget key are what an object store
+keeps. The spools are none of them, which are taken in within seconds."""
 SEGMENTS = (
     *(f"{folder}/*.{kind}" for folder in (f"{SPOOL}/*", f"{LOG}/*/{SPOOL}") for kind in ("jsonl", "open")),
     f"{SPOOL}/*/*-*/*.jsonl",
@@ -55,7 +59,7 @@ class ModelPaths:
     @property
     def predictions(self) -> Path:
         """What the champion predicted for the rows of a file, before they taught anyone."""
-        return self.state / "predictions" / self.model
+        return self.state / PREDICTIONS / self.model
 
     @property
     def versions(self) -> Path:
@@ -189,6 +193,11 @@ class StatePaths:
     def commands(self) -> Path:
         """Commands that were given while the ledger was locked."""
         return self.state / "commands"
+
+    @property
+    def copied(self) -> Path:
+        """Of which object store and which term of the ledger the folder is a whole copy."""
+        return self.state / "copied.json"
 
     @property
     def backups(self) -> Path:

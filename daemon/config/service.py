@@ -1,12 +1,16 @@
 """The section [service] of the configuration."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from retrain.records.settings import Duration, Frozen, Size, Wait
+from retrain.store.backends.objects import why_no_store
 
+LEDGER_URLS = ("postgresql+psycopg", "postgresql", "postgres")
+EXPECTED_LEDGER = "expected postgresql+psycopg://USER@HOST:PORT/DATABASE"
 SERVERS_READ = "only servers read it"
 """Marks a key that fresh servers have: a reload applies it at once."""
 
@@ -25,6 +29,21 @@ class ServiceSettings(Frozen):
 
     state_dir: str = "state"
     """Everything that driftd remembers; one daemon a folder."""
+    ledger: str | None = None
+    """The database that keeps the ledger in place of a file in `state_dir`:
+    `postgresql+psycopg://USER@HOST:PORT/DATABASE`, without a password; needs `driftd[postgres]`. See
+    [the ledger in PostgreSQL](ledger.md)."""
+    ledger_file: str | None = None
+    """A file with that URL in its place, which may have a password; without either the systemd credential
+    `driftd-ledger-url`, and without that the file in `state_dir`."""
+    store: str | None = None
+    """The object store that keeps what `state_dir` has besides the ledger, so that another host can go on:
+    `s3://BUCKET/PREFIX`; needs a ledger in a database and `driftd[s3]`. See [files in an object store](store.md)."""
+    store_file: str | None = None
+    """A file of lines `AWS_ACCESS_KEY_ID=…` that say how the store is reached; without it the systemd credential
+    `driftd-store`. The environment's variables count where the file has none."""
+    store_grace: Duration = 86400.0
+    """What is gone from `state_dir` goes from the store so long after that."""
     listen: str = "127.0.0.1:8080"
     """Where predictions are served; a [socket from systemd](operations.md) comes first."""
     workers: int = Field(default=1, ge=1, le=64)
@@ -75,6 +94,22 @@ class ServiceSettings(Frozen):
             raise ValueError('expected "HOST:PORT", such as "127.0.0.1:8080"')
         return value
 
+    @model_validator(mode="after")
+    def _one_ledger(self) -> Self:
+        """What is wrong with a URL is told without it: it may have a secret."""
+        if self.ledger is not None and self.ledger_file is not None:
+            raise ValueError("expected ledger or ledger_file, not both")
+        if self.ledger is not None and (why := why_no_ledger(self.ledger, secret=False)) is not None:
+            raise ValueError(why)
+        return self
+
+    @field_validator("store")
+    @classmethod
+    def _store(cls, value: str | None) -> str | None:
+        if value is not None and (why := why_no_store(value)) is not None:
+            raise ValueError(why)
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
@@ -88,3 +123,24 @@ class ServiceSettings(Frozen):
     def reloaded(cls) -> frozenset[str]:
         """The keys that a reload applies."""
         return frozenset(name for name, field in cls.model_fields.items() if SERVERS_READ in field.metadata)
+
+
+def why_no_ledger(url: str, secret: bool) -> str | None:
+    """What is wrong with the URL of a ledger, in words that do not tell it; None where nothing is. A password is taken
+    only where it is `secret`.
+
+    >>> why_no_ledger("sqlite:///a.db", secret=False)
+    'ledger is of no database that can keep it; expected postgresql+psycopg://USER@HOST:PORT/DATABASE'
+    >>> why_no_ledger("postgresql://u@h/d", secret=False), why_no_ledger("postgresql+psycopg://u:p@h/d", secret=True)
+    (None, None)
+    """
+    try:
+        parts = urlsplit(url)
+        password, _ = parts.password, parts.port
+    except ValueError:
+        return f"ledger cannot be read; {EXPECTED_LEDGER}"
+    if parts.scheme not in LEDGER_URLS:
+        return f"ledger is of no database that can keep it; {EXPECTED_LEDGER}"
+    if not secret and (password is not None or "password=" in parts.query):
+        return "ledger has a password; expected the URL in ledger_file, or in the systemd credential"
+    return None

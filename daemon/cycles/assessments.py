@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -15,7 +15,7 @@ from daemon.cycles.elsewhere import other_columns
 from daemon.cycles.groups import log_groups, record_groups, with_groups
 from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
-from daemon.cycles.schemas import answers, current_schema, schema_change
+from daemon.cycles.schemas import answers, change_since, schema_in, schema_of
 from daemon.cycles.scoring import log_scores, record_scores, scores, to_score
 from daemon.ledger import Ledger, assessments, files, forecasts, labels, models, promotions, trials, versions
 from daemon.ledger.groups import EpisodeChange
@@ -42,13 +42,25 @@ MOST_EVENT_FILES = 1_000_000
 """The counters of a recommendation have all files."""
 
 
+class Question(NamedTuple):
+    """What distinguishes a question from others: when rows will be old enough, the files, the classes that do not
+    count, the cycles that wait for what they foretold, and what else the answer depends on."""
+
+    next_at: float | None
+    to_come: float | None
+    seqs: tuple[int, ...]
+    withheld: tuple[str, ...]
+    foretold: tuple[int, ...] = ()
+    terms: tuple[Any, ...] = ()
+
+
 class Assessing:
     """Asks only when something is new: a file, labels, another newest version, or rows that are old enough by now;
     `failed` asks for another try, `next_at` is when rows will be that old without anything new (Unix seconds)."""
 
     def __init__(self, context: ModelContext) -> None:
         self._context = context
-        self._answered: Any = None
+        self._answered: Question | None = None
         self.failed = False
         self.next_at: float | None = None
         self._known: Any = None
@@ -59,7 +71,7 @@ class Assessing:
         context = self._context
         self.failed, self.next_at = False, None
         question, request = self._request(context.shared.ledger)
-        if request is None:
+        if request is None or question is None:
             self._answered = question
             return
         rest_s = self._rest_until_s - time.monotonic()
@@ -79,7 +91,7 @@ class Assessing:
         rest_s = min(REST * result.seconds, LONGEST_REST_S) if result.seconds >= RESTED_S else 0.0
         self._rest_until_s = time.monotonic() + rest_s
         before, changes = self._commit(request, result)
-        self._answered = self._request(context.shared.ledger, whole=False)[0]
+        self._answered = self._with_answer(question, before, result)
         if result.labels is not None:
             tell_of_labels(context.log, context.name, before, LabelState.from_json(result.labels))
         if isinstance(request, AssessRequest):
@@ -100,11 +112,12 @@ class Assessing:
                 changes = record_groups(conn, context, request, result)
                 forecasts.record(conn, result.realised)
             record_spent(conn, context)
-            before = labels.load(conn, name)
-            if result.labels is not None:
+            row = models.get(conn, name)
+            before = labels.state_of(row)
+            if result.labels is not None and row is not None:
                 from_seq = min((file.seq for file in request.files), default=0)
-                seen_seq = models.load_planner(conn, name).seen_seq
-                labels.save(conn, name, LabelState.from_json(result.labels), from_seq, seen_seq, now)
+                seen_seq = models.planner_of(row).seen_seq
+                labels.save(conn, name, LabelState.from_json(result.labels), from_seq, seen_seq, now, row)
         return before, changes
 
     def _log(self, request: AssessRequest, result: AssessResult) -> None:
@@ -134,14 +147,23 @@ class Assessing:
                 realised=one["difference"], rows=one["rows"],
             )  # fmt: skip
 
-    def _request(self, ledger: Ledger, whole: bool = True) -> tuple[Any, Asked | None]:
-        """What distinguishes this question from others, and, as a `whole`, the question; None where nothing can be
-        asked, or where the answer is known."""
+    def _with_answer(
+        self, question: "Question", before: LabelState | None, result: AssessResult | LabelsResult
+    ) -> "Question":
+        """The question as it is once its answer is committed: what came while it was answered is new."""
+        known = before if result.labels is None else LabelState.from_json(result.labels)
+        self.next_at = _still_to_come(known, self._context.now())
+        realised = {one["cycle"] for one in result.realised} if isinstance(result, AssessResult) else set()
+        foretold = tuple(cycle for cycle in question.foretold if cycle not in realised)
+        return question._replace(next_at=_next_at(known), to_come=self.next_at, foretold=foretold)
+
+    def _request(self, ledger: Ledger) -> tuple["Question | None", Asked | None]:
+        """What distinguishes this question from others, and the question; None where nothing can be asked, or where the
+        answer is known."""
         context, name = self._context, self._context.name
-        schema = current_schema(context)
         with ledger.connect() as conn:
-            champion = promotions.champion(conn, name)
-            if schema is None or (_simple(context, conn) if champion is None else not _judged(context, champion)):
+            schema, champion = schema_in(conn, context), promotions.champion(conn, name)
+            if schema is None or (_simple(context, conn) if champion is None else not _judged(conn, context, champion)):
                 return None, None
             known, now = labels.load(conn, name), context.now()
             self.next_at = _still_to_come(known, now)
@@ -149,8 +171,8 @@ class Assessing:
             withheld = withheld_classes(conn, name, context.settings, context.folders.versions)
             if champion is None:  # classes that only lack rows are counted
                 withheld = tuple(one for one in withheld if one.meant or one.declared)
-            clock = known and known.next_at, self.next_at
-            question: tuple[Any, ...] = (*clock, tuple(row.seq for row in listed), tuple(one.name for one in withheld))
+            seqs, names = tuple(row.seq for row in listed), tuple(one.name for one in withheld)
+            question = Question(_next_at(known), self.next_at, seqs, names)
             accepted = context.accepted(listed, withheld, {} if known is None else known.trust)
             of_files: dict[str, Any] = {"files": accepted, "schema": schema, "settings": context.settings, "now": now}
             if champion is None:
@@ -163,10 +185,11 @@ class Assessing:
                 or context.settings.mode != "auto"
             )
             foretold = _foretold(context, conn, schema)
-            question += (tuple(one.cycle for one in foretold),)
-            question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
-            question += (context.settings.decision, context.settings.gate, context.settings.groups)
-            if question == self._answered or not whole:
+            settings = context.settings
+            terms: tuple[Any, ...] = champion.newest, fixed, trial and trial.version, state.base_seq, settings.labels
+            terms += settings.decision, settings.gate, settings.groups
+            question = question._replace(foretold=tuple(one.cycle for one in foretold), terms=terms)
+            if question == self._answered:
                 return question, None
             archive, predecessor = _versions(context, conn, champion, schema)
             evidence = _evidence(context, conn, state) | to_score(conn, context, champion)
@@ -227,12 +250,18 @@ def _foretold(context: ModelContext, conn: Connection, schema: Schema) -> tuple[
     return tuple(found)
 
 
-def _judged(context: ModelContext, champion: Champion) -> bool:
+def _judged(conn: Connection, context: ModelContext, champion: Champion) -> bool:
     """Whether the champion can be asked for what it answers to today's rows."""
-    changed, folder = schema_change(context, champion), context.folders.versions
+    folder = context.folders.versions
+    changed = change_since(context.settings, schema_of(models.brief(conn, context.name)), folder, champion)
     if unloadable(folder, champion, context.settings) or other_columns(folder / champion.newest, context.settings):
         return False
     return changed is None or changed.comparable
+
+
+def _next_at(known: LabelState | None) -> float | None:
+    """When the next rows become old enough, as the newest assessment found."""
+    return None if known is None else known.next_at
 
 
 def _still_to_come(known: LabelState | None, now: float) -> float | None:

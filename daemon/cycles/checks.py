@@ -13,8 +13,8 @@ from daemon.cycles.cpu import record_spent
 from daemon.cycles.elsewhere import other_columns
 from daemon.cycles.label_warnings import label_notes
 from daemon.cycles.loadable import unloadable
-from daemon.cycles.schemas import schema_change
-from daemon.ledger import checks, files, promotions
+from daemon.cycles.schemas import change_since, schema_of
+from daemon.ledger import checks, files, models, promotions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
@@ -93,7 +93,8 @@ async def check_snapshots(
             return None  # the latter is logged by itself; once there is another champion it judges these files again
         learned = learned_files(conn, context.name, context.folders.state, champion)
         notes = label_notes(conn, context.name) if kind == "file" else []
-    changed = schema_change(context, champion)
+        stored = schema_of(models.brief(conn, context.name))
+    changed = change_since(context.settings, stored, context.folders.versions, champion)
     moved = other_columns(context.folders.version(champion.newest), context.settings)
     request = CheckRequest(
         kind=kind,

@@ -20,16 +20,36 @@ LOGGED = 50
 
 
 def withheld_classes(
-    conn: Connection, model: str, settings: ModelSettings, folder: Path, more: Mapping[str, int] | None = None
-) -> tuple[NewClass, ...]:
+    conn: Connection, model: str, settings: ModelSettings, folder: Path, more: Mapping[str, int] | None = None,
+    row: Any = None,
+) -> tuple[NewClass, ...]:  # fmt: skip
     """The classes of accepted labels that do not count; `folder` has the model's versions, `more` are labels by class
-    of a file that is not committed yet."""
+    of a file that is not committed yet, `row` is the model's, if it was read."""
     if settings.task != "classification":
         return ()
-    rows = class_totals.class_rows(conn, model)
-    for name, count in (more or {}).items():
-        rows[name] = rows.get(name, 0) + count
-    return known_classes(conn, model, settings, folder).withheld(rows)
+    if row is None:
+        known = known_classes(conn, model, settings, folder)
+    else:
+        known = _known_classes(conn, model, settings, folder, class_totals.known(row.classes, settings.target))
+    return known.withheld(_added(class_totals.class_rows(conn, model), more or {}))
+
+
+def withheld_before_and_with(
+    conn: Connection, context: ModelContext, more: Mapping[str, int]
+) -> tuple[frozenset[str], tuple[NewClass, ...]]:
+    """The classes that a person approved and that have too few rows; and those that do not count once labels by class
+    of a file are there that is not committed yet."""
+    settings = context.settings
+    if settings.task != "classification":
+        return frozenset(), ()
+    rows = class_totals.class_rows(conn, context.name)
+    known = known_classes(conn, context.name, settings, context.folders.versions)
+    waited = frozenset(one.name for one in known.withheld(rows) if one.approved)
+    return waited, known.withheld(_added(rows, more))
+
+
+def _added(rows: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {name: rows.get(name, 0) + more.get(name, 0) for name in (*rows, *(one for one in more if one not in rows))}
 
 
 def waiting_for_rows(conn: Connection, context: ModelContext) -> frozenset[str]:
@@ -41,7 +61,7 @@ def waiting_for_rows(conn: Connection, context: ModelContext) -> frozenset[str]:
 def ask_for_cycle(conn: Connection, context: ModelContext, waited: frozenset[str]) -> None:
     """Note that a cycle is due where a class that waited for rows has them now, in the caller's transaction: what is
     held is not among them, and keeps those that are in from nothing."""
-    if waited - waiting_for_rows(conn, context):
+    if waited and waited - waiting_for_rows(conn, context):
         due.add(conn, context.name, "manual", context.now())
 
 

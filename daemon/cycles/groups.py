@@ -30,6 +30,8 @@ def record_groups(
     conn: Connection, context: ModelContext, request: AssessRequest, result: AssessResult
 ) -> list[EpisodeChange]:
     """In the caller's transaction; nothing where another version came to be served meanwhile."""
+    if result.groups is None and not groups.is_any(conn, context.name):
+        return []
     champion = promotions.champion(conn, context.name)
     if champion is None or champion.era != request.era:
         return []

@@ -20,7 +20,7 @@ from daemon.cycles.cpu import record_spent
 from daemon.cycles.elsewhere import seen_elsewhere
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import adjust, commit_promotion, keep_candidate, roll_back
-from daemon.cycles.schemas import known_schema, preparation_change, schema_change
+from daemon.cycles.schemas import change_since, known_schema, preparation_change, schema_of
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
 from daemon.runtime.context import ModelContext
@@ -92,16 +92,17 @@ class CycleRunner:
         """Let the planner look at the ledger, and commit its answer with its new state."""
         context, now = self.context, self.context.now()
         with context.shared.ledger.begin(durable=True) as conn:
-            state = models.load_planner(conn, context.name)
-            champion = promotions.champion(conn, context.name)
+            read = observe.Read(models.get(conn, context.name), promotions.champion(conn, context.name))
+            row, champion = read
+            state, folder = models.planner_of(row), context.folders.versions
             lost, changed = (
-                unloadable(context.folders.versions, champion, context.settings),
-                schema_change(context, champion),
+                unloadable(folder, champion, context.settings),
+                change_since(context.settings, schema_of(row), folder, champion),
             )
-            withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
+            withheld = withheld_classes(conn, context.name, context.settings, folder, row=row)
             seen, anew = seen_elsewhere(conn, context, champion, changed), preparation_change(context, champion)
             observation = observe.observe(
-                conn, context.name, self.backlog(), state, lost, changed, withheld, seen, anew
+                conn, context.name, self.backlog(), state, lost, changed, withheld, seen, anew, read
             )
             spent = state.base_seq
             state, action = plan(state, observation, now, context.settings)
@@ -128,7 +129,7 @@ class CycleRunner:
                     pass
                 case _:
                     assert_never(action)
-            models.save_planner(conn, context.name, state, action.reason)
+            models.save_planner(conn, context.name, state, action.reason, row)
         if isinstance(action, OpenCycle):
             durable.crash_point("control.cycle_opened")
         self._log_action(cycle, action, deployed)
@@ -232,6 +233,8 @@ class CycleRunner:
         log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
         started = time.monotonic()
         outcome = await self._result(trainer, request)
+        if context.shared.store is not None and cycle.stage is Stage.PROMOTE and outcome.kind == "ok":
+            context.shared.store.note(context.folders.version(outcome.result["version"]))  # a child published it
         await context.shared.writable()
         return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
 

@@ -10,6 +10,9 @@ import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
 
 from daemon.ledger import models, promotions
 from daemon.runtime.context import ModelContext
@@ -40,6 +43,12 @@ def current_schema(context: ModelContext) -> Schema | None:
     if declared is not None:
         return declared
     return _inferred(stored_schema(context), context.settings)
+
+
+def schema_in(conn: Connection, context: ModelContext) -> Schema | None:
+    """The same by a connection."""
+    declared = declared_schema(context.settings)
+    return declared or _inferred(schema_of(models.brief(conn, context.name)), context.settings)
 
 
 def _inferred(stored: Schema | None, settings: ModelSettings) -> Schema | None:
@@ -118,6 +127,11 @@ def stored_schema(context: ModelContext) -> Schema | None:
     with context.shared.ledger.connect() as conn:
         stored = models.load_schema(conn, context.name)
     return Schema.from_json(stored) if stored is not None else None
+
+
+def schema_of(row: Any) -> Schema | None:
+    """The same of a model's row; None without one."""
+    return None if row is None or row.schema is None else Schema.from_json(row.schema)
 
 
 def schema_change(context: ModelContext, champion: Champion | None) -> SchemaChange | None:

@@ -53,9 +53,12 @@ def record_scores(conn: Connection, model: str, result: AssessResult, era: int) 
 def log_scores(context: ModelContext, result: AssessResult, answered: Sequence[AnsweredFile], era: int) -> None:
     """A drop of what is served once, where it begins; a rise of the errors in a file that is worse than before."""
     before = {file.check: file.performance or {} for file in answered}
+    worse = [one for one in result.scored if one["performance"]["began"] or (one["stream"] or {}).get("dropped")]
+    if not worse:
+        return
     with context.shared.ledger.connect() as conn:
-        paths = checks.files_of(conn, [one["check"] for one in result.scored])
-    for one in result.scored:
+        paths = checks.files_of(conn, [one["check"] for one in worse])
+    for one in worse:
         performance, stream, path = one["performance"], one["stream"] or {}, paths.get(one["check"])
         if performance["deployment"] != era or path is None:  # its check was let go while it was asked
             continue

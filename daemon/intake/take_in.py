@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
@@ -16,8 +17,7 @@ from daemon.cycles.classes import (
     ask_for_cycle,
     known_classes,
     log_new_classes,
-    waiting_for_rows,
-    withheld_classes,
+    withheld_before_and_with,
 )
 from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
@@ -29,7 +29,7 @@ from daemon.intake.taking import Taken, Taking
 from daemon.ledger import files, models
 from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
-from daemon.runtime.forgotten import marks_of
+from daemon.runtime.forgotten import marks_in
 from daemon.runtime.worker.process import WorkerError
 from drift.notation import counted
 from retrain import durable
@@ -65,12 +65,18 @@ async def _take_file(context: ModelContext, taking: Taking) -> Taken:
             return Taken.UNFINISHED
         digest = taking.digest(content.sha256)
         await context.shared.writable()
-        if _duplicate(context, taking, digest):
+        with context.shared.ledger.connect() as conn:
+            original = files.by_content(conn, context.name, digest)
+            if original is None:
+                classes = _odd_classes(conn, context)
+                forgotten = marks_in(conn, context.shared.config.paths, context.name)
+        if original is not None:
+            _record_duplicate(context, taking, digest, original)
             return Taken.DUPLICATE
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
-            classes=_odd_classes(context), items=taking.items, chosen=_newest(context) if taking.items else (),
-            root=root, config_dir=context.shared.config.path.parent, forgotten=marks_of(context),
+            classes=classes, items=taking.items, chosen=_newest(context) if taking.items else (),
+            root=root, config_dir=context.shared.config.path.parent, forgotten=forgotten,
         )  # fmt: skip
         most_s = context.settings.limits.read_time
         await accept(context, taking, digest, await _read(context, taking, request, most_s))
@@ -129,10 +135,9 @@ async def _read(context: ModelContext, taking: Taking, request: Request[R], most
         raise
 
 
-def _odd_classes(context: ModelContext) -> tuple[str, ...]:
+def _odd_classes(conn: Connection, context: ModelContext) -> tuple[str, ...]:
     """Known classes that the analyst would write otherwise."""
-    with context.shared.ledger.connect() as conn:
-        known = known_classes(conn, context.name, context.settings, context.folders.versions)
+    known = known_classes(conn, context.name, context.settings, context.folders.versions)
     return tuple(odd_spellings(known.learned | known.approved).values())
 
 
@@ -154,9 +159,7 @@ async def accept(context: ModelContext, taking: Taking, digest: str, result: Tak
         earlier = await join_earlier_labels(context, snapshot, result.schema, taking.path)
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
-            waited = waiting_for_rows(conn, context)
-            of_model = conn, context.name, context.settings, context.folders.versions
-            withheld = withheld_classes(*of_model, result.class_rows)
+            waited, withheld = withheld_before_and_with(conn, context, result.class_rows)
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
@@ -184,16 +187,12 @@ async def accept(context: ModelContext, taking: Taking, digest: str, result: Tak
     held.log_to(context.log)
 
 
-def _duplicate(context: ModelContext, taking: Taking, digest: str) -> bool:
-    """Whether this content was taken already; then only its name is recorded."""
+def _record_duplicate(context: ModelContext, taking: Taking, digest: str, original: files.FileRow) -> None:
+    """This content was taken already: only its name is recorded."""
     with context.shared.ledger.begin() as conn:
-        original = files.by_content(conn, context.name, digest)
-        if original is None:
-            return False
         files.record_duplicate(conn, context.name, taking.path, taking.seen, digest, original, context.now())
     if original.path != taking.path:
         context.log.info("file_duplicate", file=taking.path, duplicate_of=original.path)
-    return True
 
 
 def leave_out(context: ModelContext, taking: Taking) -> None:

@@ -34,8 +34,8 @@ async def accept_labels(context: ModelContext, taking: Taking, sha256: str, resu
         parts = (
             await _parts(context, taking.path, divided) if divided else [_part(context, taking.path, result, joined)]
         )
-        await context.shared.writable()
         published = [publish(context, sha256, part.result) for part in parts]
+        await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
             if result.inferred:
                 models.save_schema(conn, context.name, result.schema.to_json())

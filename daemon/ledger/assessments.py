@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, insert, select
 
-from daemon.ledger.rows import insert_row, last_row
+from daemon.ledger.rows import last_row
 from daemon.ledger.tables import assessments, files, models
 from daemon.ledger.totals import newer_rows
 from retrain.records.assessment import Assessment
@@ -34,15 +34,15 @@ def record(conn: Connection, model: str, deployment: int, result: dict[str, Any]
     entries = [("file", one["seq"], one) for one in result["assessments"]]
     entries += [("skipped", seq, None) for seq in result["skipped"]]
     entries = [*sorted(entries, key=lambda entry: entry[1]), ("proposal", None, result["proposal"])]
-    old = conn.scalars(select(assessments.c.id).where(assessments.c.model == model, assessments.c.kind == "proposal"))
-    replaced = old.all()
     if result.get("keys") is not None:
         _remove_others(conn, model, after, {int(seq) for seq in result["keys"]} - {seq for _, seq, _ in entries})
-    for kind, seq, found in entries:
-        values = {"model": model, "kind": kind, "seq": seq, "deployment": deployment, "found": found, "at": now}
-        insert_row(conn, assessments, values)
+    alike = {"model": model, "deployment": deployment, "at": now}
+    rows = [{**alike, "kind": kind, "seq": seq, "found": found} for kind, seq, found in entries]
+    conn.execute(insert(assessments), rows)
     # last: a database may give the number of a row that is gone again, and a proposal of that number was looked at
-    conn.execute(delete(assessments).where(assessments.c.id.in_(replaced)))
+    proposals = assessments.c.model == model, assessments.c.kind == "proposal"
+    newest = select(func.max(assessments.c.id)).where(*proposals).scalar_subquery()
+    conn.execute(delete(assessments).where(*proposals, assessments.c.id < newest))
 
 
 def _remove_others(conn: Connection, model: str, after: int, holding: Collection[int]) -> None:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger import groups
-from daemon.ledger.rows import insert_row, last_row, update_row
-from daemon.ledger.tables import checks, episodes, files, newest_performance
+from daemon.ledger.rows import insert_or_update, insert_row, last_row, update_row
+from daemon.ledger.tables import checks, episodes, files, json_text, newest_performance
 from daemon.ledger.totals import newer_rows
 
 LOOKED_BACK = 1000
@@ -51,13 +50,11 @@ def score(
     conn: Connection, model: str, check_id: int, performance: dict[str, Any], stream: dict[str, Any] | None
 ) -> None:
     """What was answered came to this; `stream` is what the detector saw, None where it was not asked."""
-    row = get(conn, check_id)
-    if row is None:
-        return
-    stream = row.stream if stream is None else stream
+    if stream is None:  # the report beside it is long, and nobody needs it
+        stream = conn.scalar(select(checks.c.stream).where(checks.c.id == check_id))
     dropped = bool(performance["dropped"] or (stream and stream["dropped"]))
-    update_row(conn, checks, check_id, performance=performance, stream=stream, dropped=dropped)
-    if performance["value"] is None:
+    is_there = update_row(conn, checks, check_id, performance=performance, stream=stream, dropped=dropped)
+    if not is_there or performance["value"] is None:
         return
     version = performance["version"]
     own = newest_performance.c.model == model, newest_performance.c.version == version
@@ -92,13 +89,13 @@ def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, An
     """Remember the performances that have a value in place of those before."""
     values = {name: estimate for name, estimate in found.items() if estimate and estimate.get("value") is not None}
     if values:
-        query = insert(newest_performance).values(model=model, version=version, **values)
-        conn.execute(query.on_conflict_do_update(index_elements=["model", "version"], set_=values))
+        own = {"model": model, "version": version}
+        insert_or_update(conn, newest_performance, list(own), own | values, values)
 
 
 def untested(conn: Connection, file_ids: Sequence[int]) -> dict[int, str]:
     """By file, why its newest check could test nothing; without files of which something was tested."""
-    reason = checks.c.report["untested"].as_string()
+    reason = json_text(conn, checks.c.report, "untested")
     query = select(checks.c.file_id, reason).where(checks.c.file_id.in_(file_ids)).order_by(checks.c.id)
     return {file_id: why for file_id, why in conn.execute(query) if why is not None}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from daemon.ledger.models import brief
 from daemon.ledger.tables import class_totals, files, models
 
 
@@ -58,7 +59,8 @@ def approve(conn: Connection, model: str, target: str, classes: Iterable[str]) -
 
 
 def _kept(conn: Connection, model: str, target: str) -> dict[str, Any]:
-    kept: dict[str, Any] = conn.scalar(select(models.c.classes).where(models.c.name == model)) or {}
+    row = brief(conn, model)
+    kept: dict[str, Any] = {} if row is None else row.classes or {}
     return kept if kept.get("target") == target else {"target": target}
 
 

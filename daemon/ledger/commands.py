@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from daemon.ledger.rows import insert_row, last_rows, update_row
-from daemon.ledger.tables import commands
+from daemon.ledger.tables import commands, json_text
 
 CommandRow = Row[Any]
 
@@ -23,7 +23,7 @@ def is_kept(conn: Connection, argument: str, name: str) -> bool:
 
 def kept(conn: Connection, argument: str, name: str) -> CommandRow | None:
     """The command with that argument; None where there is none."""
-    same = commands.c.args[argument].as_string() == name
+    same = json_text(conn, commands.c.args, argument) == name
     return conn.execute(select(commands).where(same)).first()
 
 
@@ -39,7 +39,7 @@ def get(conn: Connection, command_id: int) -> CommandRow:
 
 def listed(conn: Connection, model: str | None, last: int) -> Sequence[CommandRow]:
     """The newest commands about a model, or all of them, newest last."""
-    wanted = [] if model is None else [commands.c.args["model"].as_string() == model]
+    wanted = [] if model is None else [json_text(conn, commands.c.args, "model") == model]
     return last_rows(conn, commands, last, *wanted)
 
 

@@ -4,6 +4,7 @@ Purposes are "checks" (drift and suspicion of each file), "probes" (what labels 
 and "retrains" (all attempts at all stages of a cycle). What a killed worker or service had not told is not in them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -18,7 +19,7 @@ WITHOUT_GAIN = ("kept", "failed")
 
 def add(conn: Connection, model: str, spent_s: Mapping[str, float], now: float) -> None:
     """Add what was spent, by purpose; days of more than a year ago are forgotten."""
-    day, newest = int(now // DAY_S), _newest_cycle(conn, model)
+    day, newest = int(now // DAY_S), _newest_cycle(model)
     for purpose, seconds in spent_s.items():
         key = {"model": model, "day": day, "cycle_id": newest, "purpose": purpose}
         same = [cpu_seconds.c[name] == value for name, value in key.items()]
@@ -62,5 +63,6 @@ def before(conn: Connection, model: str, cycle_id: int) -> int:
     return conn.scalar(select(func.max(cycles.c.id)).where(*earlier)) or 0
 
 
-def _newest_cycle(conn: Connection, model: str) -> int:
-    return conn.scalar(select(func.max(cycles.c.id)).where(cycles.c.model == model)) or 0
+def _newest_cycle(model: str) -> Any:
+    """As part of a statement; 0 before the first."""
+    return func.coalesce(select(func.max(cycles.c.id)).where(cycles.c.model == model).scalar_subquery(), 0)

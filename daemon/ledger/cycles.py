@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from daemon.ledger.rows import insert_row, last_row, last_rows, last_rows_of, update_row
-from daemon.ledger.tables import cycles, stages
+from daemon.ledger.tables import cycles, json_text, stages
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.outcome import Outcome
 from retrain.records.trigger import Trigger
@@ -93,7 +93,7 @@ def result_of(conn: Connection, cycle_id: int, stage: Stage) -> dict[str, Any]:
 
 def adoptions(conn: Connection, model: str) -> dict[int, dict[str, Any]]:
     """By cycle, what was adopted in it: its `file` and `digest`, and the `folder` that it came from."""
-    adopted = cycles.c.model == model, cycles.c.trigger["kind"].as_string() == "adopt"
+    adopted = cycles.c.model == model, json_text(conn, cycles.c.trigger, "kind") == "adopt"
     rows = conn.execute(select(cycles.c.id, cycles.c.trigger).where(*adopted))
     return {row.id: {key: row.trigger["evidence"][key] for key in ("file", "digest", "folder")} for row in rows}
 

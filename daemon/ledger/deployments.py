@@ -1,7 +1,7 @@
 """Deployments: what a slot serves, numbered within the model."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from daemon.ledger.tables import deployments, versions
 from retrain.records.deployment import Deployment, Member
 
+VALUES = ("number", "model", "members", "calibration", "digest")
 NAMED = re.compile(r"d(\d+)-[0-9a-f]+")
 """The name of a blend: the deployment's number and the first digits of its digest."""
 
@@ -55,6 +56,12 @@ def numbered(conn: Connection, model: str, number: int | None) -> Deployment | N
     return None if row is None else as_record(row)
 
 
+def of_numbers(conn: Connection, model: str, numbers: Collection[int]) -> dict[int, Deployment]:
+    """A model's deployments of these numbers, as far as there are any."""
+    chosen = deployments.c.model == model, deployments.c.number.in_(numbers)
+    return {row.number: as_record(row) for row in conn.execute(select(deployments).where(*chosen))}
+
+
 def described(conn: Connection, model: str, name: str) -> str:
     """For people, what answers call `name`: which versions are blended; a version's name as it is."""
     found = NAMED.fullmatch(name)
@@ -73,5 +80,12 @@ def key_of(conn: Connection, deployment: Deployment) -> int:
 
 def as_record(row: Row[Any]) -> Deployment:
     """A row as the frozen value."""
-    members = tuple(Member(m["version"], m["weight"]) for m in row.members)
-    return Deployment(row.number, row.model, members, row.calibration, row.digest)
+    return of_values(*(getattr(row, name) for name in VALUES))
+
+
+def of_values(
+    number: int, model: str, members: Sequence[Mapping[str, Any]], calibration: dict[str, Any] | None, digest: str
+) -> Deployment:
+    """The same of what is in the columns VALUES."""
+    found = tuple(Member(one["version"], one["weight"]) for one in members)
+    return Deployment(number, model, found, calibration, digest)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 
+from daemon.ledger.rows import insert_or_update
 from daemon.ledger.tables import error_streams
 
 
@@ -16,5 +17,4 @@ def load(conn: Connection, model: str, deployment: int) -> dict[str, Any] | None
 
 def save(conn: Connection, model: str, deployment: int, state: dict[str, Any]) -> None:
     """Keep the state in place of the one before."""
-    conn.execute(delete(error_streams).where(error_streams.c.model == model))
-    conn.execute(insert(error_streams).values(model=model, deployment=deployment, state=state))
+    insert_or_update(conn, error_streams, ["model"], {"model": model, "deployment": deployment, "state": state})

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, String, func, insert, select, type_coerce, union_all, update
 
 from daemon.ledger import totals
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
@@ -39,8 +39,8 @@ def newest_time(conn: Connection, model: str) -> float | None:
 
 def known(conn: Connection, model: str) -> dict[str, Look]:
     """The newest look at each path that was dealt with."""
-    columns = "path, size, mtime_ns, ctime_ns, inode"
-    rows = conn.exec_driver_sql(f"SELECT {columns} FROM files WHERE model = ? ORDER BY id", (model,))  # noqa: S608
+    columns = type_coerce(files.c.path, String), *(files.c[name] for name in LOOK)
+    rows = conn.execute(select(*columns).where(files.c.model == model).order_by(files.c.id))
     cursor: Any = rows.cursor  # a year of files is half a million rows: SQLAlchemy's own take three times as long
     return {path_meant(path) if "\\" in path else path: Look(*look) for path, *look in cursor}
 
@@ -70,14 +70,14 @@ def record_accepted(
 ) -> FileRow:
     """A file was taken in, read by the schema of that digest; what its path held before is superseded."""
     _supersede(conn, model, path)
-    newest = totals.newest_seq(conn, model)
+    newest, number = totals.newest_numbers(conn, model)
     taken = (
         "kind", "snapshot", "rows", "labelled_rows", "class_rows", "rejected", "quarantine",
         "quality", "first_time", "last_time",
     )  # fmt: skip
     values = {name: result[name] for name in taken} | {"source": source, "schema_digest": schema_digest}
     if result["kind"] == "rows":
-        values["number"] = totals.newest_number(conn, model) + 1
+        values["number"] = number + 1
     file_id = _insert(conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values)
     kept = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
     if kept:
@@ -176,19 +176,22 @@ def looked_back_over(conn: Connection, model: str, most: int, most_late: int, wa
     waited for by now, so that late ones are not passed over, and the files of labels since then, or so many; of each
     kind and source at most `most_late`. In order."""
     usable = files.c.model == model, files.c.state == "accepted"
-    until, starts, found = _clock(conn, model, now) - waited_s, [], list[Any]()
+    until, parts = _clock(conn, model, now) - waited_s, list[Any]()
     for source in SOURCES:
         alike = *usable, files.c.kind == "rows", files.c.source == source
         waited = [until >= NEWEST_TIME + 0.0] if waited_s else []  # by seq, not by the index of times
-        old = select(files.c.seq).where(*alike, *waited).order_by(files.c.seq.desc())
-        starts.append(conn.scalar(old.offset(most - 1).limit(1)) or 0)
-        newer = select(*USABLE).where(*alike, files.c.seq >= starts[-1]).order_by(files.c.seq.desc())
-        found += conn.execute(newer.limit(most_late)).all()
-    first = min((row.seq for row in found), default=0) // totals.BUCKET * totals.BUCKET  # it moves seldom
+        old = select(files.c.seq).where(*alike, *waited).order_by(files.c.seq.desc()).offset(most - 1).limit(1)
+        newer = select(*USABLE).where(*alike, files.c.seq >= func.coalesce(old.scalar_subquery(), 0))
+        parts.append(newer.order_by(files.c.seq.desc()).limit(most_late).subquery())
     for source in SOURCES:
         alike = *usable, files.c.kind == "labels", files.c.source == source
         newest = select(*USABLE).where(*alike).order_by(files.c.seq.desc()).limit(most_late)
-        rows = conn.execute(newest).all()
+        parts.append(newest.subquery())
+    read = conn.execute(union_all(*(select(part) for part in parts))).all()
+    found = [row for row in read if row.kind == "rows"]
+    first = min((row.seq for row in found), default=0) // totals.BUCKET * totals.BUCKET  # it moves seldom
+    for source in SOURCES:
+        rows = sorted((row for row in read if (row.kind, row.source) == ("labels", source)), key=lambda row: -row.seq)
         found += [row for place, row in enumerate(rows) if place < most or row.seq >= first]
     return sorted(found, key=lambda row: int(row.seq))
 
@@ -196,9 +199,10 @@ def looked_back_over(conn: Connection, model: str, most: int, most_late: int, wa
 def _clock(conn: Connection, model: str, now: float) -> float:
     """That of the data: the newest event time (else acceptance), and the wall clock since the newest file came."""
     usable = files.c.model == model, files.c.kind == "rows", files.c.state == "accepted"
-    newest = conn.scalar(select(func.max(NEWEST_TIME)).where(*usable))
-    at = conn.scalar(select(files.c.at).where(*usable).order_by(files.c.seq.desc()).limit(1))
-    return now if newest is None or at is None else float(newest) + max(0.0, now - at)
+    newest = select(func.max(NEWEST_TIME)).where(*usable).scalar_subquery()
+    last = select(files.c.at).where(*usable).order_by(files.c.seq.desc()).limit(1).scalar_subquery()
+    time, at = conn.execute(select(newest, last)).one()
+    return now if time is None or at is None else float(time) + max(0.0, now - at)
 
 
 def newest_items(conn: Connection, model: str, path: str) -> FileRow | None:
@@ -364,10 +368,12 @@ def _insert(conn: Connection, model: str, path: str, seen: Look, now: float, **v
 def _supersede(conn: Connection, model: str, path: str) -> None:
     """The rows that the path held leave every window, unless the same content lives on under another name; what was
     refused there is past."""
-    here = files.c.model == model, files.c.path == path
-    conn.execute(update(files).where(*here, files.c.state == "refused").values(state="superseded"))
-    used = files.c.state.in_(("accepted", "held"))
-    old = conn.execute(select(files).where(*here, used)).first()
+    here = files.c.model == model, files.c.path == path, files.c.state.in_(("accepted", "held", "refused"))
+    there = conn.execute(select(files).where(*here)).all()
+    refused = [row.id for row in there if row.state == "refused"]
+    if refused:
+        conn.execute(update(files).where(files.c.id.in_(refused)).values(state="superseded"))
+    old = next((row for row in there if row.state != "refused"), None)
     if old is None:
         return
     copies = files.c.duplicate_of == old.id, files.c.state == "duplicate", files.c.path != path

@@ -35,13 +35,26 @@ def waiting(conn: Connection, model: str) -> list[Foretold]:
     """Of the newest judged cycles those that wait for their next files, oldest first."""
     wanted = cycles.c.model == model, cycles.c.state.in_(JUDGED)
     rows = last_rows(conn, cycles, MOST_WAITING, *wanted, cycles.c.realised.is_(null()))
+    forecasts = _forecasts(conn, [row.id for row in rows])
+    against = {int(one["against"]) for one in forecasts.values() if one.get("against") is not None}
+    champions = deployments.of_numbers(conn, model, against) if against else {}
     found = []
     for row in rows:
-        forecast = (of_cycles.results(conn, row.id).get("evaluate") or {}).get("forecast")
-        champion = None if forecast is None else deployments.numbered(conn, model, forecast.get("against"))
+        forecast = forecasts.get(row.id)
+        champion = None if forecast is None else champions.get(forecast.get("against", 0))
         if forecast is not None and champion is not None:
             found.append(Foretold(row.id, row.version or "", row.up_to_seq, champion, forecast))
     return found
+
+
+def _forecasts(conn: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """By cycle, what its newest evaluation foretold."""
+    if not ids:
+        return {}
+    judged = stages.c.stage == "evaluate", stages.c.state.in_(("ok", "kept")), stages.c.cycle_id.in_(ids)
+    query = select(stages.c.cycle_id, stages.c.result).where(*judged).order_by(stages.c.id)
+    newest = {row.cycle_id: (row.result or {}).get("forecast") for row in conn.execute(query)}
+    return {cycle: forecast for cycle, forecast in newest.items() if forecast is not None}
 
 
 def record(conn: Connection, found: Sequence[dict[str, Any]]) -> None:

@@ -1,19 +1,46 @@
 """People who are forgotten, each by a keyed hash, and what was rewritten for it. An id itself stands in the arguments
 of the command that asks for it, until all of it is done, and nowhere else."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Row, Table, insert, select, update
-from sqlalchemy.sql.sqltypes import String
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
-from daemon.ledger.tables import PathText, checks, commands, files, forgettings, forgotten, metadata, prediction_log
+from daemon.ledger.tables import (
+    PathText,
+    checks,
+    commands,
+    files,
+    forgettings,
+    forgotten,
+    metadata,
+    prediction_log,
+    rejects,
+)
 from daemon.reading.marks import GONE, LONG
 from daemon.reading.mentions import Mentions
 
 ForgettingRow = Row[Any]
+AT_ONCE = 500
+"""Rows that one statement names, and that are read at once."""
 ALL_GONE = "all its rows were of people who are forgotten"
 Places = dict[str, tuple[int, list[int]]]
 """By table, its newest row and the rows that hold an id."""
@@ -149,9 +176,10 @@ class Theirs:
 
 def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
     """Let go of the rejected rows that are theirs; how many."""
-    raw = _raw(conn)
-    raw.create_function("is_theirs", 3, theirs.in_reject)
-    gone = raw.execute(
+    if conn.dialect.name != "sqlite":
+        return _remove_rejects(conn, model, theirs)
+    _raw(conn).create_function("is_theirs", 3, theirs.in_reject)
+    gone = conn.exec_driver_sql(
         "DELETE FROM rejects WHERE file_id IN (SELECT id FROM files WHERE model = ?) "
         'AND is_theirs("column", raw, reason)',
         (model,),
@@ -164,34 +192,94 @@ def mentioning(conn: Connection, theirs: Theirs) -> Places:
     keeps nobody from writing. Paths are none of these texts: files are called so."""
     found: Places = {}
     for table in metadata.sorted_tables if theirs.long else ():
-        raw = _raw(conn)
-        raw.create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
-        newest = raw.execute(f'SELECT coalesce(max(rowid), 0) FROM "{table.name}"').fetchone()[0]  # noqa: S608
-        found[table.name] = int(newest), _holding(raw, table, 0)
+        if conn.dialect.name != "sqlite":
+            found[table.name] = _mentioned(conn, table, theirs.long)
+            continue
+        _raw(conn).create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
+        newest = conn.exec_driver_sql(f'SELECT coalesce(max(rowid), 0) FROM "{table.name}"').scalar_one()  # noqa: S608
+        found[table.name] = int(newest), _holding(conn, table, 0)
     return found
 
 
 def redact(conn: Connection, theirs: Theirs, places: Places) -> int:
     """Write something else in the place of long ids, in rows that were found before and in those that came since; how
     many rows. Commands that wait stay."""
+    tables = [one for one in metadata.sorted_tables if one.name in places]
+    if conn.dialect.name != "sqlite":
+        return sum(_redacted(conn, table, theirs.long, *places[table.name]) for table in tables)
     raw, changed = _raw(conn), 0
     raw.create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
     raw.create_function("redacted", 1, lambda text: theirs.long.redacted(text, GONE))
-    for table in (one for one in metadata.sorted_tables if one.name in places):
+    for table in tables:
         newest, found = places[table.name]
-        rows = [(row,) for row in (*found, *_holding(raw, table, newest))]
+        rows = [(row,) for row in (*found, *_holding(conn, table, newest))]
         waits = " AND state != 'queued'" if table is commands else ""
         for name in _texts(table) if rows else ():
             where = f'rowid = ? AND holds("{name}"){waits}'
-            raw.executemany(f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE {where}', rows)  # noqa: S608
+            query = f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE {where}'  # noqa: S608
+            conn.exec_driver_sql(query, rows)
         changed += len(rows)
     return changed
 
 
-def _holding(raw: Any, table: Table, after: int) -> list[int]:
+def _remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
+    """The same where the database cannot be given a function: rows are looked at here."""
+    query = select(rejects.c.id, rejects.c.column, rejects.c.raw, rejects.c.reason)
+    mine = query.join(files, rejects.c.file_id == files.c.id).where(files.c.model == model)
+    found = conn.execute(mine, execution_options={"yield_per": AT_ONCE})
+    gone = [row.id for row in found if theirs.in_reject(row.column, row.raw, row.reason)]
+    for start in range(0, len(gone), AT_ONCE):
+        conn.execute(delete(rejects).where(rejects.c.id.in_(gone[start : start + AT_ONCE])))
+    return len(gone)
+
+
+def _mentioned(conn: Connection, table: Table, long: Mentions) -> tuple[int, list[int]]:
+    """The same of one table; of one without an integer key nothing, for it is short and read when it is rewritten."""
+    if "id" not in table.c:
+        return 0, []
+    newest = conn.scalar(select(func.max(table.c.id))) or 0
+    rows = map(tuple, _with_texts(conn, table))
+    return newest, [key for key, *texts in rows if any(text and long.holds(text) for text in texts)]
+
+
+def _redacted(conn: Connection, table: Table, long: Mentions, newest: int, found: Sequence[int]) -> int:
+    """The same: what would then be there twice stays as it is."""
+    names, keys, changed = _texts(table), list(table.primary_key.columns), 0
+    if "id" in table.c:
+        parts = [table.c.id.in_(found[start : start + AT_ONCE]) for start in range(0, len(found), AT_ONCE)]
+        rows = [row for part in (*parts, table.c.id > newest) for row in _with_texts(conn, table, part)]
+    else:
+        rows = list(_with_texts(conn, table))
+    for row in rows:
+        texts = dict(zip(names, row[len(keys) :], strict=True))
+        values = {
+            name: literal(long.redacted(text, GONE), String)
+            for name, text in texts.items()
+            if text and long.holds(text)
+        }
+        if values:
+            same = [key == value for key, value in zip(keys, row, strict=False)]
+            with contextlib.suppress(IntegrityError), conn.begin_nested():
+                conn.execute(update(table).where(*same).values(values))
+                changed += 1
+    return changed
+
+
+def _with_texts(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Iterable[Row[Any]]:
+    """Keys and texts, but those of commands that wait; nothing of a table without texts. Few are in memory at once: the
+    reports of a year of checks are gigabytes."""
+    names, keys = _texts(table), list(table.primary_key.columns)
+    if not names:
+        return ()
+    waits = [commands.c.state != "queued"] if table is commands else []
+    query = select(*keys, *(type_coerce(table.c[name], String).label(name) for name in names))
+    return conn.execute(query.where(*wanted, *waits), execution_options={"yield_per": AT_ONCE})
+
+
+def _holding(conn: Connection, table: Table, after: int) -> list[int]:
     holds = " OR ".join(f'holds("{name}")' for name in _texts(table))
     query = f'SELECT rowid FROM "{table.name}" WHERE rowid > ? AND ({holds})'  # noqa: S608
-    return [row[0] for row in raw.execute(query, (after,))] if holds else []
+    return [row[0] for row in conn.exec_driver_sql(query, (after,))] if holds else []
 
 
 def _texts(table: Table) -> list[str]:

@@ -5,10 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, String, delete, select, type_coerce, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, String, delete, or_, select, type_coerce, update
 
-from daemon.ledger.rows import insert_row, last_row, update_row
+from daemon.ledger.rows import insert_or_update, insert_row, last_row, update_row
 from daemon.ledger.tables import group_counts, group_episodes, group_summaries
 from retrain.operations import from_json, to_json
 from retrain.records.groups import Degraded, Disparity, GroupSummary, GroupWatch
@@ -65,13 +64,24 @@ def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -
         ended = [_changed(conn, model, kind, (), now) for kind in EPISODE_EVENTS]
         return [change for change in ended if change is not None]
     for one in watch.changed:
-        _replace(conn, group_counts, "check_id", {"check_id": one.check, "model": model, "found": to_json(one)})
+        insert_or_update(
+            conn, group_counts, ["check_id"], {"check_id": one.check, "model": model, "found": to_json(one)}
+        )
     whole = to_json(watch.summary)
     brief = {name: whole[name] for name in BRIEF}
-    _replace(conn, group_summaries, "model", {"model": model, "brief": brief, "found": whole})
+    insert_or_update(conn, group_summaries, ["model"], {"model": model, "brief": brief, "found": whole})
     found: dict[str, Sequence[Found]] = {"degraded": watch.summary.degraded, "exceeded": watch.summary.exceeded}
     changes = (_changed(conn, model, kind, found[kind], now) for kind in EPISODE_EVENTS)
     return [change for change in changes if change is not None]
+
+
+def is_any(conn: Connection, model: str) -> bool:
+    """Whether anything of groups is known: seldom is any watched."""
+    lasting = group_episodes.c.model == model, group_episodes.c.closed_at.is_(None)
+    found = (select(group_counts.c.check_id).where(group_counts.c.model == model).exists(),
+             select(group_summaries.c.model).where(group_summaries.c.model == model).exists(),
+             select(group_episodes.c.id).where(*lasting).exists())  # fmt: skip
+    return bool(conn.scalar(select(or_(*found))))
 
 
 def end_open_episodes(conn: Connection, model: str, now: float) -> None:
@@ -119,8 +129,3 @@ def _remove_others(conn: Connection, model: str, kept: Collection[int]) -> None:
     gone = sorted(set(there) - set(kept))
     for start in range(0, len(gone), AT_ONCE):
         conn.execute(delete(group_counts).where(group_counts.c.check_id.in_(gone[start : start + AT_ONCE])))
-
-
-def _replace(conn: Connection, table: Any, key: str, values: dict[str, Any]) -> None:
-    query = insert(table).values(**values)
-    conn.execute(query.on_conflict_do_update(index_elements=[key], set_=values))

@@ -23,16 +23,23 @@ def load(conn: Connection, model: str) -> LabelState | None:
     return None if labels is None else LabelState.from_json(labels)
 
 
-def save(conn: Connection, model: str, labels: LabelState, from_seq: int, seen_seq: int, now: float) -> None:
+def save(
+    conn: Connection, model: str, labels: LabelState, from_seq: int, seen_seq: int, now: float, row: Any = None
+) -> None:
     """Write down what an assessment of the files from one on found. Of the first one, rows of files after `seen_seq`,
-    the newest that the last cycle knew, are new."""
+    the newest that the last cycle knew, are new. `row` is the model's, if it was read."""
     labels = replace(labels, from_seq=from_seq)
-    settled = _settled(conn, model)
+    settled = _settled(conn, model) if row is None else row.settled
     if settled is None:
         known = {str(seq): [rows, now] for seq, rows in labels.by_file.items() if seq <= seen_seq}
         settled = {"new": 0, "by_file": known}
     values = {"labels": labels.to_json(), "settled": _grown(settled, labels, now)}
     conn.execute(update(models).where(models.c.name == model).values(values))
+
+
+def state_of(row: Any) -> LabelState | None:
+    """The same of a model's row; None without one."""
+    return None if row is None or row.labels is None else LabelState.from_json(row.labels)
 
 
 def _settled(conn: Connection, model: str) -> dict[str, Any] | None:
@@ -66,8 +73,15 @@ def at_opening(conn: Connection, model: str, after: int) -> dict[str, Any]:
 def settled_rows(conn: Connection, model: str, labels: LabelState) -> tuple[int, int]:
     """Rows whose label may be believed, all of a file that is too old to be looked at; and those that are new since the
     last cycle was opened."""
+    return settled_beside(conn, model, labels, _settled(conn, model))
+
+
+def settled_beside(
+    conn: Connection, model: str, labels: LabelState, settled: Mapping[str, Any] | None
+) -> tuple[int, int]:
+    """The same where the model's row was read, which has `settled`."""
     sums = totals.accepted_rows(conn, model, labels.from_seq - 1) if labels.from_seq > 1 else {}
-    settled = _settled(conn, model) or NOTHING
+    settled = settled or NOTHING
     return labels.settled + totals.with_late(sums), int(settled["new"])
 
 

@@ -9,12 +9,12 @@ from sqlalchemy import Engine
 from retrain.durable import crash_point
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Run the migrations up to `revision`, all in one transaction."""
+def upgrade(engine: Engine, revision: str = "head", begin: str = "BEGIN IMMEDIATE") -> None:
+    """Run the migrations up to `revision`, all in one transaction, which `begin` begins alone."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(begin, execution_options={"no_parameters": True})
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         crash_point("migration.before_commit")

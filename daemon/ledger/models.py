@@ -3,15 +3,15 @@
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects.sqlite import insert
 
+from daemon.ledger.rows import insert_or_skip, read_once
 from daemon.ledger.tables import models
 from retrain.records.planner_state import PlannerState
 
 
 def ensure(conn: Connection, name: str) -> None:
     """Have a row for the model."""
-    conn.execute(insert(models).values(name=name).on_conflict_do_nothing())
+    insert_or_skip(conn, models, {"name": name})
 
 
 def get(conn: Connection, name: str) -> Row[Any] | None:
@@ -19,10 +19,17 @@ def get(conn: Connection, name: str) -> Row[Any] | None:
     return conn.execute(select(models).where(models.c.name == name)).first()
 
 
+def brief(conn: Connection, name: str) -> Any:
+    """What of the row is small and often asked: `schema`, `planner`, `classes`."""
+    columns = models.c.schema, models.c.planner, models.c.classes
+    query = select(*columns).where(models.c.name == name)
+    return read_once(conn, ("models", name), lambda: conn.execute(query).first())
+
+
 def load_schema(conn: Connection, name: str) -> dict[str, Any] | None:
     """The schema that was inferred, as JSON."""
-    schema: dict[str, Any] | None = conn.scalar(select(models.c.schema).where(models.c.name == name))
-    return schema
+    row = brief(conn, name)
+    return None if row is None else row.schema
 
 
 def save_schema(conn: Connection, name: str, schema: dict[str, Any]) -> None:
@@ -32,13 +39,18 @@ def save_schema(conn: Connection, name: str, schema: dict[str, Any]) -> None:
 
 def load_planner(conn: Connection, name: str) -> PlannerState:
     """What the planner remembers."""
-    stored = conn.scalar(select(models.c.planner).where(models.c.name == name))
-    return PlannerState.from_json(stored) if stored else PlannerState()
+    return planner_of(brief(conn, name))
 
 
-def save_planner(conn: Connection, name: str, state: PlannerState, reason: str) -> None:
-    """Write what the planner remembers, and why it does what it does; nothing where nothing changed."""
-    row = conn.execute(select(models.c.planner, models.c.waits_for).where(models.c.name == name)).one()
+def planner_of(row: Row[Any] | None) -> PlannerState:
+    """The same of a model's row."""
+    return PlannerState.from_json(row.planner) if row is not None and row.planner else PlannerState()
+
+
+def save_planner(conn: Connection, name: str, state: PlannerState, reason: str, before: Row[Any] | None = None) -> None:
+    """Write what the planner remembers, and why it does what it does; nothing where nothing changed since the model's
+    row was read."""
+    row = before or conn.execute(select(models.c.planner, models.c.waits_for).where(models.c.name == name)).one()
     if row.planner != state.to_json() or row.waits_for != reason:
         conn.execute(update(models).where(models.c.name == name).values(planner=state.to_json(), waits_for=reason))
 
@@ -54,10 +66,11 @@ def save_settling(conn: Connection, name: str, settling: dict[str, Any]) -> None
     conn.execute(update(models).where(models.c.name == name).values(settling=settling))
 
 
-def batches(conn: Connection, name: str) -> float:
-    """How much data was taken in since ever, as the budget counts it: a file of 200 to 1,000 rows is one batch, a
-    shorter one less, a longer one three at most. What is held, forgotten or superseded does not count."""
-    return float(conn.scalar(select(models.c.taken_in).where(models.c.name == name)) or 0) / 1000
+def batches_of(row: Row[Any] | None) -> float:
+    """How much data was taken in since ever, as a model's row has it and the budget counts it: a file of 200 to 1,000
+    rows is one batch, a shorter one less, a longer one three at most. What is held, forgotten or superseded does not
+    count."""
+    return 0.0 if row is None else row.taken_in / 1000
 
 
 def set_paused(conn: Connection, name: str, paused: bool) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -26,6 +26,13 @@ NOWHERE = Elsewhere()
 RISE = ("detector", "row", "before", "after")
 
 
+class Read(NamedTuple):
+    """What was read in the same transaction: the model's row and its champion."""
+
+    row: Any
+    champion: Champion | None
+
+
 def observe(
     conn: Connection,
     model: str,
@@ -36,6 +43,7 @@ def observe(
     withheld: Collection[NewClass] = (),
     seen: Elsewhere = NOWHERE,
     preparation: PreparationChange | None = None,
+    read: Read | None = None,
 ) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable`, `changed` and
     `preparation` are what the store and the configuration say of the champion; the rows of `changed` are counted here.
@@ -43,12 +51,15 @@ def observe(
     system serves. Labels count as far as they may be believed, but all where that was not asked: before a first model
     whose labels come with their rows, and of a champion that cannot be judged."""
     none = {one.name for one in withheld if one.meant or one.declared}
-    row, champion = models.get(conn, model), promotions.champion(conn, model)
+    waiting = due.waiting(conn, model, ("retrain", "manual", "adopt"))
+    row, champion = read or Read(models.get(conn, model), promotions.champion(conn, model))
     judged = not unloadable and (changed is None or changed.comparable)
-    known = labels.load(conn, model) if judged else None
+    known = labels.state_of(row) if judged else None
     classes = class_totals.class_rows(conn, model) if known is None else known.classes
     teaching, new = (
-        _labelled(conn, model, state, withheld) if known is None else labels.settled_rows(conn, model, known)
+        _labelled(conn, model, state, withheld)
+        if known is None or row is None
+        else labels.settled_beside(conn, model, known, row.settled)
     )
     proposal_id, proposal = assessments.proposal(conn, model)
     return Observation(
@@ -59,9 +70,9 @@ def observe(
         champion=champion,
         open_cycle=cycles.current(conn, model),
         evidence=tuple(_evidence(conn, model, state, champion)),
-        due=due.pending(conn, model, "retrain"),
-        manual=due.pending(conn, model, "manual"),
-        adoption=due.adoption(conn, model),
+        due=tuple(one.id for one in waiting.get("retrain", ())),
+        manual=tuple(one.id for one in waiting.get("manual", ())),
+        adoption=due.adopted_last(waiting.get("adopt", ())),
         paused=bool(row is not None and row.paused),
         backlog=backlog,
         assessments=assessments.newer_than(conn, model, state.evidence_after),
@@ -72,7 +83,7 @@ def observe(
         unloadable=unloadable,
         changed=None if changed is None else _counted(conn, model, changed, none),
         preparation=preparation,
-        batches=models.batches(conn, model),
+        batches=models.batches_of(row),
         elsewhere=seen,
     )
 

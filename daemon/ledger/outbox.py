@@ -82,7 +82,7 @@ def try_later(conn: Connection, message: int, not_before: float, reason: str) ->
 
 def finish(conn: Connection, message: int, state: str, now: float, reason: str = "") -> None:
     """A message was delivered, or is given up."""
-    tried = outbox.c.attempts + (state == "delivered")
+    tried = outbox.c.attempts + int(state == "delivered")
     update_row(conn, outbox, message, state=state, attempts=tried, reason=reason, finished_at=now)
 
 

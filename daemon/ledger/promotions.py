@@ -7,10 +7,26 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, select, update
 
 from daemon.ledger import hooks
-from daemon.ledger.deployments import as_record, by_key, key_of
+from daemon.ledger.deployments import VALUES, as_record, by_key, key_of, of_values
 from daemon.ledger.rows import insert_row, last_row, last_rows, newest_of_each
 from daemon.ledger.tables import deployments, promotions, versions
 from retrain.records.deployment import Champion, Deployment
+
+BEFORE = deployments.alias("before")
+CHAMPION = (
+    select(
+        promotions, *(deployments.c[name] for name in VALUES), *(BEFORE.c[name] for name in VALUES),
+        versions.c.seen_seq, versions.c.train_rows, versions.c.metrics,
+    )
+    .select_from(
+        promotions.join(deployments, deployments.c.id == promotions.c.deployment_id)
+        .outerjoin(BEFORE, BEFORE.c.id == promotions.c.predecessor_id)
+        .outerjoin(versions, and_(versions.c.model == promotions.c.model, versions.c.name == promotions.c.newest))
+    )
+    .order_by(promotions.c.id.desc())
+    .limit(1)
+)  # fmt: skip
+"""The newest promotion first, then what it serves, what was served before, and its newest version."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +43,18 @@ class RolledBack:
 
 
 def champion(conn: Connection, model: str) -> Champion | None:
-    """The last committed promotion; None before the first."""
-    row = last_row(conn, promotions, promotions.c.model == model)
-    if row is None:
+    """The last committed promotion; None before the first. One statement: it is asked at every turn."""
+    found = conn.execute(CHAMPION.where(promotions.c.model == model)).first()
+    if found is None:
         return None
-    predecessor = by_key(conn, row.predecessor_id) if row.predecessor_id is not None else None
-    deployment = by_key(conn, row.deployment_id)
-    version = _version(conn, model, row.newest or deployment.members[0].version)
-    return _champion(row, deployment, predecessor, version)
+    values, start = tuple(found), len(promotions.c)
+    served, before = (values[at : at + len(VALUES)] for at in (start, start + len(VALUES)))
+    deployment = of_values(*served)
+    predecessor = None if found.predecessor_id is None else of_values(*before)
+    version = found if found.metrics is not None else None
+    if found.newest is None:  # by an earlier version of this program
+        version = _version(conn, model, deployment.members[0].version)
+    return _champion(found, deployment, predecessor, version)
 
 
 def champions(conn: Connection) -> tuple[dict[str, Champion], dict[str, dict[str, Any]]]:

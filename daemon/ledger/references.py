@@ -1,4 +1,5 @@
-"""The files that a ledger refers to: what a backup must hold besides it. Paths are relative to the state folder."""
+"""The files that a ledger refers to: what a backup must hold besides it, and who goes on with it elsewhere. Paths are
+relative to the state folder."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,9 +7,23 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection, create_engine, func, inspect, select
+
 from daemon.config.paths import FORGET_KEY, ROWS, SEEN, ModelPaths
+from daemon.ledger.tables import (
+    checks,
+    commands,
+    cycles,
+    due,
+    files,
+    forgotten,
+    prediction_log,
+    pulls,
+    versions,
+)
 
 HERE = Path()
+USED = "accepted", "held"
 
 
 @dataclass(frozen=True)
@@ -32,45 +47,45 @@ def copy_ledger(source: Path, target: Path) -> None:
 
 def references(path: Path) -> References:
     """What a closed copy of a ledger refers to."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        used = "SELECT snapshot FROM files WHERE snapshot IS NOT NULL AND state"
-        files = set(_column(connection, f"{used} IN ('accepted', 'held')"))
-        spare = set(_column(connection, f"{used} NOT IN ('accepted', 'held')")) - files
-        stored = connection.execute("SELECT model, name FROM versions WHERE state = 'stored'")
-        versions = frozenset(ModelPaths(HERE, model).version(name).as_posix() for model, name in stored)
-        spare |= set(_column(connection, "SELECT predictions FROM checks WHERE predictions IS NOT NULL"))
-        rejected = connection.execute("SELECT model, sha256 FROM files WHERE rejected > 0 AND sha256 IS NOT NULL")
-        spare |= {ModelPaths(HERE, model).rejects(sha256).as_posix() for model, sha256 in rejected}
-        if "prediction_log" in tables:
-            spare |= set(_column(connection, "SELECT path FROM prediction_log"))
-        if "pulls" in tables:
-            files |= {f"{folder}/{SEEN}" for folder in _column(connection, "SELECT folder FROM pulls WHERE is_kept")}
-            waiting = _column(connection, "SELECT folder FROM pulls WHERE NOT is_taken")
-            files |= {f"{folder}/{ROWS}" for folder in waiting}
-        adoptions = frozenset(_brought(connection))
-        if "forgotten" in tables and next(_column(connection, "SELECT id FROM forgotten LIMIT 1"), None) is not None:
-            files.add(FORGET_KEY)
-        return References(frozenset(files), versions, frozenset(spare), adoptions)
+    engine = create_engine(f"sqlite:///{path.absolute().as_uri()}?mode=ro&immutable=1&uri=true")
+    try:
+        with engine.connect() as connection:
+            return references_of(connection)
+    finally:
+        engine.dispose()
 
 
-def _brought(connection: sqlite3.Connection) -> Iterator[str]:
+def references_of(conn: Connection) -> References:
+    """What a ledger refers to, in the view of a connection; an older one may lack tables."""
+    tables = set(inspect(conn).get_table_names())
+    snapshot = select(files.c.snapshot).where(files.c.snapshot.is_not(None))
+    needed = set(conn.scalars(snapshot.where(files.c.state.in_(USED))))
+    spare = set(conn.scalars(snapshot.where(files.c.state.not_in(USED)))) - needed
+    stored = conn.execute(select(versions.c.model, versions.c.name).where(versions.c.state == "stored"))
+    kept = frozenset(ModelPaths(HERE, model).version(name).as_posix() for model, name in stored)
+    spare |= set(conn.scalars(select(checks.c.predictions).where(checks.c.predictions.is_not(None))))
+    rejected = select(files.c.model, files.c.sha256).where(files.c.rejected > 0, files.c.sha256.is_not(None))
+    spare |= {ModelPaths(HERE, model).rejects(sha256).as_posix() for model, sha256 in conn.execute(rejected)}
+    if "prediction_log" in tables:
+        spare |= set(conn.scalars(select(prediction_log.c.path)))
+    if "pulls" in tables:
+        needed |= {f"{folder}/{SEEN}" for folder in conn.scalars(select(pulls.c.folder).where(pulls.c.is_kept))}
+        needed |= {f"{folder}/{ROWS}" for folder in conn.scalars(select(pulls.c.folder).where(~pulls.c.is_taken))}
+    if "forgotten" in tables and conn.scalar(select(forgotten.c.id).limit(1)) is not None:
+        needed.add(FORGET_KEY)
+    return References(frozenset(needed), kept, frozenset(spare), frozenset(_brought(conn)))
+
+
+def _brought(conn: Connection) -> Iterator[str]:
     """The folders of pipelines that are to be adopted: that wait, or that a command or an unfinished cycle names. Older
     ledgers have none."""
-    if "args" not in _column(connection, "SELECT name FROM pragma_table_info('due')"):
+    if "args" not in {column["name"] for column in inspect(conn).get_columns("due")}:
         return
-    waiting = [
-        "SELECT model, json_extract(args, '$.folder') FROM due WHERE id IN "
-        "(SELECT max(id) FROM due WHERE kind = 'adopt' AND done_at IS NULL GROUP BY model)",
-        "SELECT json_extract(args, '$.model'), json_extract(args, '$.folder') FROM commands "
-        "WHERE name = 'adopt' AND state = 'queued'",
-        "SELECT model, json_extract(\"trigger\", '$.evidence.folder') FROM cycles WHERE finished_at IS NULL "
-        "AND json_extract(\"trigger\", '$.kind') = 'adopt'",
-    ]
-    for query in waiting:
-        for model, folder in connection.execute(query):
-            yield ModelPaths(HERE, model).adopted(folder).as_posix()
-
-
-def _column(connection: sqlite3.Connection, query: str) -> Iterator[str]:
-    return (row[0] for row in connection.execute(query))
+    newest = select(func.max(due.c.id)).where(due.c.kind == "adopt", due.c.done_at.is_(None)).group_by(due.c.model)
+    found = [(model, args) for model, args in conn.execute(select(due.c.model, due.c.args).where(due.c.id.in_(newest)))]
+    queued = select(commands.c.args).where(commands.c.name == "adopt", commands.c.state == "queued")
+    found += [(args["model"], args) for args in conn.scalars(queued)]
+    unfinished = select(cycles.c.model, cycles.c.trigger).where(cycles.c.finished_at.is_(None))
+    found += [(model, told["evidence"]) for model, told in conn.execute(unfinished) if told["kind"] == "adopt"]
+    for model, about in found:
+        yield ModelPaths(HERE, model).adopted(about["folder"]).as_posix()

@@ -38,7 +38,7 @@ def accepted(conn: Connection, model: str) -> Iterator[Any]:
     newest = func.coalesce(files.c.last_time, files.c.at).label("newest")
     alike = files.c.model == model, files.c.kind == "rows", files.c.source != "traffic", files.c.snapshot.is_not(None)
     query = select(*columns, newest).where(*alike, files.c.state.in_(("accepted", "held")))
-    return iter(conn.execution_options(yield_per=PAGE).execute(query.order_by(files.c.seq.desc())))
+    return iter(conn.execute(query.order_by(files.c.seq.desc()), execution_options={"yield_per": PAGE}))
 
 
 def expire(conn: Connection, ids: Sequence[int]) -> None:

@@ -1,11 +1,29 @@
 """Rows of any table: one in by its values, others changed by their key, the newest ones out."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, insert, select, update
+from sqlalchemy.dialects import sqlite
 
 from daemon.ledger.tables import models
+
+T = TypeVar("T")
+
+
+VIEW = "driftd_view"
+"""The option of a connection for reading that has what was read already: nothing changes while it lives."""
+
+
+def read_once(conn: Connection, key: Hashable, read: Callable[[], T]) -> T:
+    """What a read gives; on a connection for reading the same again without a statement. Nobody may change it."""
+    view: dict[Hashable, Any] | None = conn.get_execution_options().get(VIEW)
+    if view is None:
+        return read()
+    if key not in view:
+        view[key] = read()
+    found: T = view[key]
+    return found
 
 
 def insert_row(conn: Connection, table: Table, values: dict[str, Any]) -> int:
@@ -15,9 +33,31 @@ def insert_row(conn: Connection, table: Table, values: dict[str, Any]) -> int:
     return int(key[0])
 
 
-def update_row(conn: Connection, table: Table, key: int, **values: Any) -> None:
-    """Change a row."""
-    conn.execute(update(table).where(table.c.id == key).values(**values))
+def insert_or_skip(conn: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Insert a row, unless one is there that it would contradict."""
+    conn.execute(_insert(conn, table).values(**values).on_conflict_do_nothing())
+
+
+def insert_or_update(
+    conn: Connection, table: Table, keys: Sequence[str], values: dict[str, Any], changes: dict[str, Any] | None = None
+) -> None:
+    """Insert a row, or change the one that has its keys, to the same values or to other `changes`."""
+    query = _insert(conn, table).values(**values)
+    conn.execute(query.on_conflict_do_update(index_elements=list(keys), set_=values if changes is None else changes))
+
+
+def _insert(conn: Connection, table: Table) -> Any:
+    """SQL has no word for it: each database's own, alike."""
+    if conn.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
+
+
+def update_row(conn: Connection, table: Table, key: int, **values: Any) -> bool:
+    """Change a row; no where there is none."""
+    return conn.execute(update(table).where(table.c.id == key).values(**values)).rowcount > 0
 
 
 def last_row(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Row[Any] | None:

@@ -1,12 +1,16 @@
 """The ledger's tables. Times are Unix seconds (UTC); paths are relative to the model's data folder or state_dir."""
 
+import json
 import re
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
+    ColumnElement,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -14,17 +18,58 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     func,
     text,
 )
 from sqlalchemy.schema import SchemaItem
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
+JSON_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape of NUL in JSON, and not a backslash before the characters u0000."""
 UNDECODABLE = re.compile("[\udc80-\udcff]")
 ESCAPED = re.compile(r"\\\\|\\x([0-9a-f]{2})")
 
 metadata = MetaData()
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON kept as the text that it is, as SQLite does, for PostgreSQL: its own types refuse NaN, and NUL when a value
+    is asked for; NUL is written as in other texts (`daemon.ledger.speakable`)."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, none_as_null: bool = False) -> None:
+        super().__init__()
+        self.none_as_null = none_as_null
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        """What is stored."""
+        if value is None and self.none_as_null:
+            return None
+        return JSON_NUL.sub(r"\1\\\\x00", json.dumps(value))
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        """What was meant."""
+        return None if value is None else json.loads(value)
+
+
+def _json(none_as_null: bool = False) -> TypeEngine[Any]:
+    return JSON(none_as_null=none_as_null).with_variant(JsonText(none_as_null), "postgresql")
+
+
+Json, Whole = _json(), Integer().with_variant(BigInteger(), "postgresql")
+"""Documents; and whole numbers of 64 bits, as SQLite's are: nanoseconds and inodes need them."""
+
+
+def json_text(conn: Connection, column: ColumnElement[Any], *keys: str) -> ColumnElement[str]:
+    """A text within a document."""
+    if conn.dialect.name == "sqlite":
+        text_of: ColumnElement[str] = column[keys if len(keys) > 1 else keys[0]].as_string()
+        return text_of
+    return func.ledger_text(column, *keys)  # daemon.ledger.backends.postgresql_schema
 
 
 def path_meant(stored: str) -> str:
@@ -54,7 +99,7 @@ class PathText(TypeDecorator[str]):
 
 def _table(name: str, *columns: SchemaItem) -> Table:
     """A table whose rows have an integer key."""
-    return Table(name, metadata, Column("id", Integer, primary_key=True), *columns)
+    return Table(name, metadata, Column("id", Whole, primary_key=True), *columns)
 
 
 def _required(kind: Any, *names: str, default: Any = None) -> list[Column[Any]]:
@@ -69,55 +114,61 @@ def _optional(kind: Any, *names: str) -> list[Column[Any]]:
 
 def _unique_where(name: str, condition: str, *columns: Column[Any]) -> None:
     """At most one row with these values for which the condition holds."""
-    Index(name, *columns, unique=True, sqlite_where=text(condition), postgresql_where=text(condition))
+    _where(name, condition, *columns, unique=True)
+
+
+def _where(name: str, condition: str, *columns: Column[Any], unique: bool = False) -> None:
+    """An index of the rows for which the condition holds. PostgreSQL's schema takes the condition from it: to name that
+    dialect here would load it."""
+    Index(name, *columns, unique=unique, sqlite_where=text(condition))
 
 
 models = Table(
     "models",
     metadata,
     Column("name", String, primary_key=True),
-    *_optional(JSON, "schema", "planner", "classes", "settling", "labels", "settled"),
+    *_optional(Json, "schema", "planner", "classes", "settling", "labels", "settled"),
     *_required(String, "waits_for", default=""),
     *_required(Boolean, "paused", default=False),
-    *_required(Integer, "taken_in", default=0),
+    *_required(Whole, "taken_in", default=0),
 )
 
 files = _table(
     "files",
     *_required(String, "model", "state"),
     *_required(PathText, "path"),
-    *_optional(Integer, "seq", "number"),
+    *_optional(Whole, "seq", "number"),
     *_optional(String, "sha256", "snapshot", "quarantine", "schema_digest"),
-    *_required(Integer, "size", "mtime_ns", "ctime_ns", "inode"),
+    *_required(Whole, "size", "mtime_ns", "ctime_ns", "inode"),
     *_required(String, "kind", default="rows"),
     *_required(String, "source", default="folder"),
-    *_required(Integer, "rows", "labelled_rows", "rejected", default=0),
-    *_required(JSON, "class_rows", default=dict),
+    *_required(Whole, "rows", "labelled_rows", "rejected", default=0),
+    *_required(Json, "class_rows", default=dict),
     *_required(String, "reason", default=""),
-    *_optional(JSON, "quality"),
+    *_optional(Json, "quality"),
     *_optional(Float, "first_time", "last_time"),
-    Column("duplicate_of", Integer, ForeignKey("files.id")),
+    Column("duplicate_of", Whole, ForeignKey("files.id")),
     *_required(Float, "at"),
 )
 Index("files_by_model", files.c.model, files.c.id)
 Index("files_by_kind", files.c.model, files.c.kind, files.c.state, files.c.source, files.c.seq)
-Index("files_by_snapshot", files.c.model, files.c.state, files.c.snapshot, sqlite_where=text("snapshot IS NOT NULL"))
+_where("files_by_snapshot", "snapshot IS NOT NULL", files.c.model, files.c.state, files.c.snapshot)
 Index("files_by_time", files.c.model, files.c.kind, files.c.state, func.coalesce(files.c.last_time, files.c.at))
-Index("files_by_schema", files.c.model, files.c.schema_digest, sqlite_where=text("schema_digest IS NOT NULL"))
-Index("files_by_original", files.c.duplicate_of, sqlite_where=text("duplicate_of IS NOT NULL"))
+_where("files_by_schema", "schema_digest IS NOT NULL", files.c.model, files.c.schema_digest)
+_where("files_by_original", "duplicate_of IS NOT NULL", files.c.duplicate_of)
 Index("files_by_path", files.c.model, files.c.path, files.c.id)
 Index("files_by_content", files.c.model, files.c.sha256)
-Index("files_by_seq", files.c.model, files.c.seq, unique=True, sqlite_where=text("seq IS NOT NULL"))
+_unique_where("files_by_seq", "seq IS NOT NULL", files.c.model, files.c.seq)
 _unique_where("one_use_of_a_content", "state IN ('accepted', 'held')", files.c.model, files.c.sha256)
 
 file_totals = Table(
     "file_totals",
     metadata,
     Column("model", String, primary_key=True),
-    Column("bucket", Integer, primary_key=True),
+    Column("bucket", Whole, primary_key=True),
     Column("state", String, primary_key=True),
     Column("kind", String, primary_key=True),
-    *_required(Integer, "files", "rows", "labelled_rows"),
+    *_required(Whole, "files", "rows", "labelled_rows"),
 )
 
 class_totals = Table(
@@ -125,14 +176,14 @@ class_totals = Table(
     metadata,
     Column("model", String, primary_key=True),
     Column("class", String, primary_key=True),
-    *_required(Integer, "rows"),
+    *_required(Whole, "rows"),
 )
 
 prediction_log = _table(
     "prediction_log",
     *_required(String, "model", "path", "digest"),
-    *_required(JSON, "segments"),
-    *_required(Integer, "rows", "answers", "bytes"),
+    *_required(Json, "segments"),
+    *_required(Whole, "rows", "answers", "bytes"),
     *_required(Float, "first_time", "last_time", "at"),
     *_optional(String, "data_file"),
     *_optional(Float, "taken_at"),
@@ -142,8 +193,8 @@ Index("prediction_log_by_model", prediction_log.c.model, prediction_log.c.id)
 pulls = _table(
     "pulls",
     *_required(String, "model", "path", "folder", "watermark"),
-    *_required(JSON, "value"),
-    *_required(Integer, "rows"),
+    *_required(Json, "value"),
+    *_required(Whole, "rows"),
     *_required(Boolean, "is_taken", default=False),
     *_required(Boolean, "is_kept", default=True),
     *_required(Float, "at"),
@@ -152,8 +203,8 @@ Index("pulls_by_model", pulls.c.model, pulls.c.id)
 
 rejects = _table(
     "rejects",
-    Column("file_id", Integer, ForeignKey("files.id"), nullable=False, index=True),
-    *_optional(Integer, "line"),
+    Column("file_id", Whole, ForeignKey("files.id"), nullable=False, index=True),
+    *_optional(Whole, "line"),
     *_optional(String, "column", "raw"),
     *_required(String, "reason"),
 )
@@ -161,33 +212,33 @@ rejects = _table(
 checks = _table(
     "checks",
     *_required(String, "model", "kind", "version"),
-    Column("file_id", Integer, ForeignKey("files.id")),
-    *_required(Integer, "deployment"),
+    Column("file_id", Whole, ForeignKey("files.id")),
+    *_required(Whole, "deployment"),
     *_required(Float, "started_at", "seconds"),
     *_required(Boolean, "drift"),
-    *_required(JSON, "drifted", "report"),
+    *_required(Json, "drifted", "report"),
     *_required(Boolean, "dropped", default=False),
-    *_optional(JSON, "performance", "estimated", "stream"),
+    *_optional(Json, "performance", "estimated", "stream"),
     *_optional(String, "predictions"),
-    Column("episode_id", Integer, ForeignKey("episodes.id")),
+    Column("episode_id", Whole, ForeignKey("episodes.id")),
 )
 Index("checks_by_model", checks.c.model, checks.c.id)
-Index("checks_by_file", checks.c.file_id, checks.c.id, sqlite_where=text("file_id IS NOT NULL"))
+_where("checks_by_file", "file_id IS NOT NULL", checks.c.file_id, checks.c.id)
 
 newest_performance = Table(
     "newest_performance",
     metadata,
     Column("model", String, primary_key=True),
     Column("version", String, primary_key=True),
-    *_optional(JSON, "labelled", "estimated"),
+    *_optional(Json, "labelled", "estimated"),
 )
 
 error_streams = Table(
     "error_streams",
     metadata,
     Column("model", String, primary_key=True),
-    *_required(Integer, "deployment"),
-    *_required(JSON, "state"),
+    *_required(Whole, "deployment"),
+    *_required(Json, "state"),
 )
 
 episodes = _table(
@@ -195,17 +246,17 @@ episodes = _table(
     *_required(String, "model"),
     *_required(Float, "opened_at"),
     *_optional(Float, "closed_at"),
-    *_required(JSON, "columns"),
-    *_required(Integer, "checks", default=1),
+    *_required(Json, "columns"),
+    *_required(Whole, "checks", default=1),
 )
 _unique_where("one_open_episode", "closed_at IS NULL", episodes.c.model)
 
 group_counts = Table(
     "group_counts",
     metadata,
-    Column("check_id", Integer, primary_key=True),
+    Column("check_id", Whole, primary_key=True),
     *_required(String, "model"),
-    *_required(JSON, "found"),
+    *_required(Json, "found"),
 )
 Index("group_counts_by_model", group_counts.c.model, group_counts.c.check_id)
 
@@ -213,7 +264,7 @@ group_summaries = Table(
     "group_summaries",
     metadata,
     Column("model", String, primary_key=True),
-    *_required(JSON, "brief", "found"),
+    *_required(Json, "brief", "found"),
 )
 
 group_episodes = _table(
@@ -221,33 +272,33 @@ group_episodes = _table(
     *_required(String, "model", "kind"),
     *_required(Float, "opened_at"),
     *_optional(Float, "closed_at"),
-    *_required(JSON, "found"),
+    *_required(Json, "found"),
 )
 _unique_where("one_open_group_episode", "closed_at IS NULL", group_episodes.c.model, group_episodes.c.kind)
 
 cycles = _table(
     "cycles",
     *_required(String, "model", "state", "stage"),
-    *_required(JSON, "trigger"),
-    *_required(Integer, "attempt", "number", "up_to_seq"),
+    *_required(Json, "trigger"),
+    *_required(Whole, "attempt", "number", "up_to_seq"),
     *_required(Float, "opened_at"),
     *_required(Float, "not_before", default=0.0),
     *_optional(Float, "finished_at"),
     *_required(String, "reason", default=""),
     *_optional(String, "version"),
-    Column("realised", JSON(none_as_null=True)),
+    Column("realised", _json(none_as_null=True)),
 )
 Index("cycles_by_model", cycles.c.model, cycles.c.id)
 _unique_where("one_open_cycle", "state IN ('open', 'awaiting_approval', 'on_trial')", cycles.c.model)
 
 stages = _table(
     "stages",
-    Column("cycle_id", Integer, ForeignKey("cycles.id"), nullable=False, index=True),
+    Column("cycle_id", Whole, ForeignKey("cycles.id"), nullable=False, index=True),
     *_required(String, "stage", "state"),
-    *_required(Integer, "attempt"),
+    *_required(Whole, "attempt"),
     *_required(Float, "started_at"),
     *_optional(Float, "finished_at"),
-    *_optional(JSON, "result"),
+    *_optional(Json, "result"),
     *_required(String, "reason", default=""),
 )
 
@@ -256,21 +307,21 @@ versions = Table(
     metadata,
     Column("model", String, primary_key=True),
     Column("name", String, primary_key=True),
-    *_required(Integer, "number"),
+    *_required(Whole, "number"),
     *_required(String, "digest"),
-    Column("cycle_id", Integer, ForeignKey("cycles.id"), unique=True),
+    Column("cycle_id", Whole, ForeignKey("cycles.id"), unique=True),
     *_required(Float, "created_at"),
-    *_required(Integer, "train_rows", "seen_seq", default=0),
-    *_required(JSON, "metrics"),
+    *_required(Whole, "train_rows", "seen_seq", default=0),
+    *_required(Json, "metrics"),
     *_required(String, "state", default="stored"),
 )
 
 deployments = _table(
     "deployments",
     *_required(String, "model", "digest"),
-    *_required(Integer, "number"),
-    *_required(JSON, "members"),
-    *_optional(JSON, "calibration"),
+    *_required(Whole, "number"),
+    *_required(Json, "members"),
+    *_optional(Json, "calibration"),
     *_required(Float, "created_at"),
     UniqueConstraint("model", "number"),
     UniqueConstraint("model", "digest"),
@@ -279,25 +330,25 @@ deployments = _table(
 promotions = _table(
     "promotions",
     *_required(String, "model", "kind", "reason"),
-    Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
-    Column("predecessor_id", Integer, ForeignKey("deployments.id")),
-    Column("cycle_id", Integer, ForeignKey("cycles.id"), unique=True),
+    Column("deployment_id", Whole, ForeignKey("deployments.id"), nullable=False),
+    Column("predecessor_id", Whole, ForeignKey("deployments.id")),
+    Column("cycle_id", Whole, ForeignKey("cycles.id"), unique=True),
     *_required(Float, "at"),
     *_optional(Float, "swapped_at"),
     *_optional(String, "newest"),
-    *_optional(Integer, "era"),
-    *_optional(JSON, "evidence"),
+    *_optional(Whole, "era"),
+    *_optional(Json, "evidence"),
 )
 Index("promotions_by_model", promotions.c.model, promotions.c.id)
 
 trials = _table(
     "trials",
     *_required(String, "model", "version", "strategy"),
-    Column("cycle_id", Integer, ForeignKey("cycles.id"), nullable=False, unique=True),
-    Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
+    Column("cycle_id", Whole, ForeignKey("cycles.id"), nullable=False, unique=True),
+    Column("deployment_id", Whole, ForeignKey("deployments.id"), nullable=False),
     *_required(Float, "share", "since", "until", "latest"),
-    *_required(Integer, "min_rows", "max_failures"),
-    *_required(Integer, "rows", "failures", "compared", "skipped", default=0),
+    *_required(Whole, "min_rows", "max_failures"),
+    *_required(Whole, "rows", "failures", "compared", "skipped", default=0),
     *_required(Float, "differed", "champion_s", "challenger_s", default=0.0),
     *_required(String, "error", "outcome", "reason", default=""),
     *_optional(Float, "finished_at"),
@@ -308,8 +359,8 @@ cpu_seconds = Table(
     "cpu_seconds",
     metadata,
     Column("model", String, primary_key=True),
-    Column("day", Integer, primary_key=True),
-    Column("cycle_id", Integer, primary_key=True),
+    Column("day", Whole, primary_key=True),
+    Column("cycle_id", Whole, primary_key=True),
     Column("purpose", String, primary_key=True),
     *_required(Float, "seconds", default=0.0),
 )
@@ -317,9 +368,9 @@ cpu_seconds = Table(
 assessments = _table(
     "assessments",
     *_required(String, "model", "kind"),
-    *_optional(Integer, "seq"),
-    *_required(Integer, "deployment"),
-    *_optional(JSON, "found"),
+    *_optional(Whole, "seq"),
+    *_required(Whole, "deployment"),
+    *_optional(Json, "found"),
     *_required(Float, "at"),
 )
 Index("assessments_by_kind", assessments.c.model, assessments.c.kind, assessments.c.id)
@@ -331,17 +382,17 @@ events = _table(
     *_required(Float, "at"),
     *_required(String, "event", "level"),
     *_optional(String, "model"),
-    *_required(JSON, "fields"),
+    *_required(Json, "fields"),
 )
 
 Index("events_by_model", events.c.model, events.c.id)
 OF_FILES = text("event IN ('file_held', 'file_released')")
-Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES, postgresql_where=OF_FILES)
+Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES)
 
 troubles = _table(
     "troubles",
     *_required(String, "destination", "event", "model"),
-    *_required(JSON, "state"),
+    *_required(Json, "state"),
     UniqueConstraint("destination", "event", "model"),
 )
 
@@ -350,38 +401,38 @@ outbox = _table(
     *_required(String, "destination"),
     Column("key", String, nullable=False, unique=True),
     *_required(String, "about"),
-    *_required(JSON, "message"),
+    *_required(Json, "message"),
     *_required(Float, "at"),
-    *_required(Integer, "attempts", default=0),
+    *_required(Whole, "attempts", default=0),
     *_required(Float, "not_before", default=0.0),
     *_required(String, "state", default="waiting"),
     *_required(String, "reason", default=""),
     *_optional(Float, "finished_at"),
 )
-Index("outbox_waiting", outbox.c.destination, outbox.c.id, sqlite_where=text("state = 'waiting'"))
+_where("outbox_waiting", "state = 'waiting'", outbox.c.destination, outbox.c.id)
 Index("outbox_by_time", outbox.c.destination, outbox.c.at)
 
 hooks = _table(
     "hooks",
     *_required(String, "model"),
-    Column("promotion_id", Integer, ForeignKey("promotions.id"), nullable=False, unique=True),
+    Column("promotion_id", Whole, ForeignKey("promotions.id"), nullable=False, unique=True),
     Column("key", String, nullable=False, unique=True),
     *_required(Float, "at"),
-    *_required(Integer, "attempts", default=0),
+    *_required(Whole, "attempts", default=0),
     *_required(String, "state", default="waiting"),
-    *_required(JSON, "outcome", default=dict),
+    *_required(Json, "outcome", default=dict),
     *_optional(Float, "finished_at"),
 )
-Index("hooks_waiting", hooks.c.id, sqlite_where=text("state = 'waiting'"))
+_where("hooks_waiting", "state = 'waiting'", hooks.c.id)
 
 scored = _table(
     "scored",
     *_required(String, "model", "state"),
     *_required(PathText, "path"),
-    *_required(Integer, "size", "mtime_ns", "ctime_ns", "inode"),
+    *_required(Whole, "size", "mtime_ns", "ctime_ns", "inode"),
     *_optional(String, "sha256", "result_sha256", "version", "deployment"),
     *_optional(PathText, "result"),
-    *_required(Integer, "rows", "rejected", "logged", default=0),
+    *_required(Whole, "rows", "rejected", "logged", default=0),
     *_required(String, "reason", default=""),
     *_required(Float, "at"),
     *_optional(Float, "finished_at"),
@@ -394,7 +445,7 @@ commands = _table(
     "commands",
     *_required(Float, "at"),
     *_required(String, "user", "name"),
-    *_required(JSON, "args"),
+    *_required(Json, "args"),
     Column("state", String, nullable=False, default="queued", index=True),
     *_required(String, "message", default=""),
     *_optional(Float, "finished_at"),
@@ -405,17 +456,17 @@ due = _table(
     *_required(String, "model", "kind"),
     *_required(Float, "due_at"),
     *_optional(Float, "done_at"),
-    *_optional(JSON, "args"),
+    *_optional(Json, "args"),
     UniqueConstraint("model", "kind", "due_at"),
 )
-Index("due_and_not_done", due.c.model, due.c.kind, sqlite_where=text("done_at IS NULL"))
+_where("due_and_not_done", "done_at IS NULL", due.c.model, due.c.kind)
 
 forgettings = _table(
     "forgettings",
-    *_required(Integer, "command_id"),
+    *_required(Whole, "command_id"),
     *_required(String, "model", "column"),
-    *_required(Integer, "people"),
-    *_required(JSON, "found", default=dict),
+    *_required(Whole, "people"),
+    *_required(Json, "found", default=dict),
     *_required(Float, "at"),
     *_optional(Float, "finished_at"),
     UniqueConstraint("command_id", "at"),
@@ -425,6 +476,6 @@ Index("forgettings_by_model", forgettings.c.model, forgettings.c.id)
 forgotten = _table(
     "forgotten",
     *_required(String, "model", "column", "mark"),
-    Column("forgetting_id", Integer, ForeignKey("forgettings.id"), nullable=False),
+    Column("forgetting_id", Whole, ForeignKey("forgettings.id"), nullable=False),
     UniqueConstraint("model", "column", "mark"),
 )

@@ -25,6 +25,15 @@ def newest_number(conn: Connection, model: str) -> int:
     return conn.scalar(select(files.c.number).where(*numbered).order_by(files.c.seq.desc()).limit(1)) or 0
 
 
+def newest_numbers(conn: Connection, model: str) -> tuple[int, int]:
+    """Both, in one statement."""
+    numbered = select(files.c.seq, files.c.number).where(files.c.model == model, files.c.seq.is_not(None))
+    newest = numbered.order_by(files.c.seq.desc()).limit(1).subquery()
+    number = numbered.where(files.c.number.is_not(None)).order_by(files.c.seq.desc()).limit(1).subquery()
+    row = conn.execute(select(select(newest.c.seq).scalar_subquery(), select(number.c.number).scalar_subquery())).one()
+    return row[0] or 0, row[1] or 0
+
+
 def newer_rows(conn: Connection, model: str, after_seq: int, looked_back: int) -> tuple[ColumnElement[bool], ...]:
     """Conditions: an accepted file of rows that arrived after one, and is among so many newest."""
     newer = files.c.seq > max(after_seq, newest_seq(conn, model) - looked_back)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from daemon.ledger.deployments import by_key, key_of
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
-from daemon.ledger.tables import assessments, trials
+from daemon.ledger.tables import assessments, json_text, trials
 from retrain.records.assessment import Moments
 from retrain.records.cycle import Cycle
 from retrain.records.deployment import Deployment
@@ -84,7 +84,7 @@ def begin_anew(conn: Connection, trial: Trial, now: float) -> Trial:
 def differences(conn: Connection, model: str, version: str) -> list[Moments]:
     """Per labelled file of its trial, in order, the moments of what a challenger cost more a row than the champion; no
     other file names it so."""
-    named = assessments.c.found[("challenger", "version")].as_string() == version
+    named = json_text(conn, assessments.c.found, "challenger", "version") == version
     wanted = assessments.c.model == model, assessments.c.kind == "file", named
     found = conn.scalars(select(assessments.c.found).where(*wanted).order_by(assessments.c.seq))
     costs = (one["challenger"]["costs"] for one in found)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger import cycles
+from daemon.ledger.rows import insert_or_skip
 from daemon.ledger.tables import versions
 from retrain.records.cycle import Cycle
 
@@ -28,7 +28,7 @@ def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], n
         "metrics": {key: evaluated.get(key) for key in kept}
         | {"known_rows": done.get("prepare", {}).get("known_rows", 0)},
     }
-    conn.execute(insert(versions).values(**values).on_conflict_do_nothing())
+    insert_or_skip(conn, versions, values)
 
 
 def stored(conn: Connection, model: str) -> Sequence[Row[Any]]:

@@ -6,7 +6,6 @@ What was asked has a name, by which one sees what became of it; asking for that 
 import asyncio
 import os
 import re
-import sqlite3
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -98,7 +97,7 @@ class Acting:
         try:
             with self._reading.ledger().connect() as conn:
                 row = commands.kept(conn, KEPT, asked)
-        except (Refused, Retry, SQLAlchemyError, sqlite3.Error, OSError):
+        except (Refused, Retry, SQLAlchemyError, OSError):
             self._reading.close()
             if not waits:
                 raise Refusal(503, "the ledger cannot be read now", (("retry-after", "2"),)) from None

@@ -5,14 +5,13 @@ number of the last event that he had, as browsers send it (Last-Event-ID; the HT
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.ledger import events
+from daemon.ledger import Version, events
 from daemon.page.answers import Refusal, encoded
 from daemon.page.reading import Reading
 from daemon.runtime.log import get_logger
@@ -38,7 +37,8 @@ class Changes:
         self.pool = Pool("looking what is new", 1, 10.0)
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
         self._looking: asyncio.Task[None] | None = None
-        self._version, self._newest = -1, -1
+        self._version: Version = -1
+        self._newest = -1
         self._failed = ""
 
     def listen(self, last_id: str) -> AsyncIterator[bytes]:
@@ -110,8 +110,8 @@ class Changes:
                 found = [] if self._newest < 0 else events.after(conn, self._newest, MOST_MISSED)
                 self._newest = events.newest_id(conn)
             self._version = version
-            return b"" if before < 0 else _told(found) + CHANGED
-        except (Refused, Retry, SQLAlchemyError, sqlite3.Error, OSError):
+            return b"" if before == -1 else _told(found) + CHANGED
+        except (Refused, Retry, SQLAlchemyError, OSError):
             self._reading.close()
             return b""
 
@@ -120,7 +120,7 @@ class Changes:
             with self._reading.ledger().connect() as conn:
                 return events.after(conn, last, MOST_MISSED)
 
-        with contextlib.suppress(BadRequest, Refused, Retry, SQLAlchemyError, sqlite3.Error, OSError):
+        with contextlib.suppress(BadRequest, Refused, Retry, SQLAlchemyError, OSError):
             return await self.pool.run(read)
         return ()
 

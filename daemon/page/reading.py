@@ -1,24 +1,25 @@
 """What views are read from: the ledger opened when somebody looks, and again after it failed."""
 
-import sqlite3
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
-from daemon.ledger import Ledger, open_ledger
+from daemon.ledger import Ledger, Version, Watch
 from daemon.page.traffic import Traffic
 from daemon.reports.page.asked import Asked, PageReader
+from daemon.runtime.ledgers import open_configured
 from daemon.runtime.restarting import error_key
 from daemon.tools.doctor import examine
 from retrain.records.errors import Refused, Retry
 
 T = TypeVar("T")
 View = Callable[[PageReader, Asked], T]
-Version = tuple[int, int, int]
-"""Device and inode of the ledger's file, and SQLite's data_version."""
+Seen = tuple[Hashable, Version]
+"""Which database it is, and its version."""
 
 
 class Reading:
@@ -27,8 +28,8 @@ class Reading:
     def __init__(self, config: Config, traffic: Traffic | None = None) -> None:
         self._config, self._traffic = config, traffic or Traffic()
         self._ledger: Ledger | None = None
-        self._file: tuple[int, int] | None = None
-        self._watch: sqlite3.Connection | None = None
+        self._identity: Hashable = None
+        self._watch: Watch | None = None
         self._turn = threading.Lock()
 
     def view(self, of: View[T], asked: Asked) -> T:
@@ -38,7 +39,7 @@ class Reading:
             return of(self._reader(self.ledger()), asked)
         except (Refused, Retry) as error:
             trouble = str(error)
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             trouble = error_key(error)
             self.close()
         return of(self._reader(None, trouble), asked)
@@ -46,26 +47,24 @@ class Reading:
     def ledger(self) -> Ledger:
         """It, open, anew where another file is there by now; Refused, Retry or OSError where it cannot be."""
         with self._turn:
-            there = self._config.paths.ledger.stat() if self._ledger is not None else None
-            if self._ledger is not None and there is not None and self._file != (there.st_dev, there.st_ino):
+            if self._ledger is not None and self._ledger.identity() != self._identity:
                 self._forget()
             if self._ledger is None:
-                self._ledger = open_ledger(self._config.state_dir, create=False, read_only=True)
-                there = self._ledger.path.stat()
-                self._file = there.st_dev, there.st_ino
+                self._ledger = open_configured(self._config, os.environ)
+                self._identity = self._ledger.identity()
             return self._ledger
 
-    def version(self) -> Version | None:
+    def version(self) -> Seen | None:
         """Another one after each commit to the ledger; None where it cannot be read."""
         try:
             ledger = self.ledger()
             with self._turn:
-                if self._ledger is not ledger or self._file is None:
+                if self._ledger is not ledger:
                     return None
                 if self._watch is None:
                     self._watch = ledger.watch()
-                return *self._file, self._watch.execute("PRAGMA data_version").fetchone()[0]
-        except (Refused, Retry, SQLAlchemyError, sqlite3.Error, OSError):
+                return self._identity, self._watch.version()
+        except (Refused, Retry, SQLAlchemyError, OSError):
             return None
 
     def _reader(self, ledger: Ledger | None, trouble: str = "") -> PageReader:

@@ -18,6 +18,7 @@ from daemon.runtime.ledger_wait import LedgerWait
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
 from daemon.runtime.restarting import Failures
+from daemon.runtime.stored_state import StoredState
 from daemon.runtime.turns import Turns
 from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Worker
@@ -57,6 +58,7 @@ FEWEST_INODES = 100
 @dataclass
 class Shared:
     """What all models share; `training` is the control group of the analyst and the trainers, if there is one;
+    `store` has the lasting files besides, where one is configured;
     `writable` is awaited before the ledger is written, and `looking` has the threads that look at data folders."""
 
     config: Config
@@ -64,11 +66,12 @@ class Shared:
     analyst: Worker | Analysts
     training_turn: TrainingTurn
     training: Path | None = None
+    store: StoredState | None = None
     writable: LedgerWait = field(init=False)
     looking: Looking = field(init=False, default_factory=Looking)
 
     def __post_init__(self) -> None:
-        self.writable = LedgerWait(self.ledger)
+        self.writable = LedgerWait(self.ledger, self.store)
 
     @property
     def pace(self) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from daemon.ledger import Ledger
@@ -19,11 +20,15 @@ class LedgerWait:
     between. All who wait are told as one."""
 
     ledger: Ledger
+    before: Callable[[], Awaitable[None]] | None = None
+    """Awaited first: what is to be committed may name files that have to be elsewhere, too."""
     _since_s: float | None = None
     _is_logged: bool = False
 
     async def __call__(self) -> None:
         """Return once nobody else holds the lock."""
+        if self.before is not None:
+            await self.before()
         pause_s = SHORTEST_S
         while not self.look():
             await asyncio.sleep(pause_s)
@@ -40,5 +45,5 @@ class LedgerWait:
         self._since_s = now_s if self._since_s is None else self._since_s
         if not self._is_logged and now_s - self._since_s >= LOGGED_AFTER_S:
             self._is_logged = True
-            log.warning("ledger_locked", seconds=round(now_s - self._since_s, 1), file=str(self.ledger.path))
+            log.warning("ledger_locked", seconds=round(now_s - self._since_s, 1), file=self.ledger.place)
         return False

@@ -223,6 +223,7 @@ class DroppedFiles(Intake):
             final = context.folders.logged / f"scored-{logged.digest[:32]}.parquet"
             publish_made(logged.path, final, "prediction_log.publish")
             relative = str(final.relative_to(context.folders.state))
+            await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
             if logged is not None:
                 prediction_log.record(conn, context.name, relative, [], to_json(logged), context.now())

@@ -24,6 +24,7 @@ import uvloop
 from daemon.config.config import Config, load_config
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
+from daemon.runtime.ledgers import ledger_url
 from daemon.runtime.log import both, configure, get_logger, log_dropped, own_output
 from daemon.runtime.memory import load_libraries, one_arena
 from daemon.runtime.numbers import LoggedCounts
@@ -84,7 +85,7 @@ class Server:
     ) -> None:  # fmt: skip
         self._config, self._listener, self._channel = config, listener, channel
         self._passed_on = passed_on or PassedOn()
-        self._ledger = followed_ledger(config.state_dir)
+        self._ledger = followed_ledger(config.state_dir, ledger_url(config, os.environ))
         slots = {name: ModelSlot(name, is_elsewhere=settings.is_elsewhere) for name, settings in config.models.items()}
         tokens = load_tokens(config, os.environ)
         origins = Origins(config.service.hosts, is_loopback(listener))

@@ -3,7 +3,6 @@ swaps a pointer."""
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -130,7 +129,7 @@ class Follower:
             return
         try:
             fresh = await self._load(slot, champion.deployment, champion.promotion)
-        except (*FAILURES, SQLAlchemyError, sqlite3.Error) as error:
+        except (*FAILURES, SQLAlchemyError) as error:
             if not isinstance(error, DriftdError | ValueError):  # the world's fault, not the version's
                 self._retry_s, slot.hindered = time.monotonic() + RETRY_S, error_key(error)
             else:
@@ -197,7 +196,7 @@ class Follower:
             return
         try:
             challenger = await self._load(slot, trial.deployment, 0)
-        except (OSError, MemoryError, SQLAlchemyError, sqlite3.Error):
+        except (OSError, MemoryError, SQLAlchemyError):
             self._retry_s = time.monotonic() + RETRY_S
             return
         except Exception as error:

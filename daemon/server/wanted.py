@@ -1,6 +1,5 @@
 """What the slots are to serve: as the ledger says, or while that is away as the file beside it that says the same."""
 
-import sqlite3
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import StatePaths
-from daemon.ledger import Ledger, promotions, trials
+from daemon.ledger import Ledger, Version, promotions, trials
 from daemon.runtime.promoted import described
 from daemon.runtime.restarting import error_key
 from retrain.records.deployment import Champion
@@ -32,7 +31,7 @@ class WantedSource:
     def __init__(self, paths: StatePaths, ledger: Ledger, models: Collection[str]) -> None:
         self._paths, self._ledger, self._models = paths, ledger, models
         self.away = ""
-        self._version = -1
+        self._version: Version = -1
         self._marks: tuple[int, tuple[int, ...]] | None = None
         self._described_s = float("-inf")
 
@@ -41,7 +40,7 @@ class WantedSource:
         concern no champion, which two queries for all models show. OSError where the description cannot be read."""
         try:
             found = self._in_ledger(again)
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except SQLAlchemyError as error:
             self.away, self._marks = error_key(error), None
             return self._described(again)
         self.away, self._described_s = "", float("-inf")

@@ -5,23 +5,26 @@ import contextlib
 import faulthandler
 import os
 import signal
-import sqlite3
 import time
+from functools import partial
 from importlib.metadata import version
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.cycles.tidying import clear_cycles, clear_holds, clear_intake
 from daemon.ledger import open_ledger, waiting_ledger
 from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared, TrainingTurn
+from daemon.runtime.ledgers import ledger_url
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import both, configure, get_logger
 from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
+from daemon.runtime.stored_state import StoredState
+from daemon.runtime.stores import NEEDS_DATABASE, configured_store
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
 from daemon.runtime.worker.analysts import Analysts
@@ -62,7 +65,7 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     try:
         with sole_owner(config.state_dir):
             asyncio.run(Service(config, environment, events, totals).run())
-    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+    except (OSError, SQLAlchemyError) as error:
         raise Refused(
             f"cannot work in {config.state_dir}: {error_key(error)}",
             "check the disk and the mount of [service] state_dir, its owner, and that this is the service's user",
@@ -80,17 +83,22 @@ class Service:
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self.silences, self._status)
         self.hanging = HangingState(self.notifier, self.pulse.watchdog_s, config.state_dir, lambda: self.pulse.beaten_s)
-        self._environment = environment
+        self._environment, self._config = environment, config
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.page_listener = page_listener() if config.service.page else None
+        url = ledger_url(config, environment)
+        self._open = partial(open_ledger, config.state_dir, url=url, group=config.service.group,
+            is_copy=config.service.store is not None,
+        )  # fmt: skip
         try:
-            self.ledger, self._is_open = open_ledger(config.state_dir, group=config.service.group), True
-        except Retry:  # locked: servers need it less than control does
-            self.ledger, self._is_open = waiting_ledger(config.state_dir), False
+            self.ledger, self._is_open = self._open(), True
+        except Retry:  # locked, or not to be reached: servers need it less than control does
+            self.ledger, self._is_open = waiting_ledger(config.state_dir, url), False
+        self.store = self._stored_state(url)
         training = cgroups.divide(environment)
         analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths))
-        self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training)
+        self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training, self.store)
         self.pending = PendingWrites(self.ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)
         self.notifying = Notifying(
@@ -103,6 +111,7 @@ class Service:
         )  # fmt: skip
         self.messages = ServerMessages(self.keepers, self.pending, self.events.add)
         self.started_at = time.monotonic()
+        self._awaited = ""
 
     @property
     def config(self) -> Config:
@@ -130,7 +139,7 @@ class Service:
         self.hanging.start()
         tasks: list[asyncio.Task[None]] = []
         try:
-            if await self._has_ledger():
+            if await self._has_ledger() and await self._has_files():
                 self._start(tasks)
                 await self._until_stopped(tasks)
         except Exception as error:
@@ -140,25 +149,56 @@ class Service:
             await self._stop(tasks)
 
     async def _has_ledger(self) -> bool:
-        """Wait for the ledger, while the servers serve what is described beside it; no where it is to stop before."""
+        """Wait for the ledger, and be the only service that writes it, while the servers serve what is described beside
+        it; no where it is to stop before."""
         told = False
         while not self.stopping.asked.is_set():
-            if not self._is_open:
-                await asyncio.to_thread(self._try_to_open)
-            if self._is_open and self.ledger.is_free():
+            if await asyncio.to_thread(self._try_to_have):
                 return True
             if not told:
-                log.warning("ledger_awaited", file=str(self.ledger.path))
+                log.warning("ledger_awaited", file=self.ledger.place, reason=self._awaited)
             told = True
-            self.notifier.send(STATUS="waiting for the ledger, which another process has locked", **MORE_TIME)
+            self.notifier.send(STATUS="waiting for the ledger, which is locked or cannot be reached", **MORE_TIME)
             with contextlib.suppress(TimeoutError):
                 await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
         return False
 
-    def _try_to_open(self) -> None:
-        with contextlib.suppress(Retry):
-            open_ledger(self.config.state_dir, group=self.config.service.group).close()
-            self._is_open = True
+    def _try_to_have(self) -> bool:
+        try:
+            if not self._is_open:
+                self._open().close()
+                self._is_open = True
+            if self.ledger.is_free():
+                self.ledger.claim()
+                return True
+            self._awaited = f"{self.ledger.place} is locked by another process"
+        except Retry as error:
+            self._awaited = error.message
+        except OperationalError as error:
+            self._awaited = error_key(error)
+        return False
+
+    def _stored_state(self, url: str | None) -> StoredState | None:
+        store = configured_store(self._config, self._environment)
+        if store is None:
+            return None
+        if url is None:
+            raise Refused(*NEEDS_DATABASE)
+        return StoredState(store, self._config.state_dir, self._config.service.store_grace)
+
+    async def _has_files(self) -> bool:
+        """Have the state folder be a whole copy of what the ledger names, where there is a store; no where it is to
+        stop before. What is served meanwhile is what is described beside it."""
+        if self.store is None:
+            return True
+        while not self.stopping.asked.is_set():
+            self.notifier.send(STATUS="waiting for the object store", **MORE_TIME)
+            if await asyncio.to_thread(self.store.make_whole, self.ledger):
+                self.store.observe()
+                return True
+            with contextlib.suppress(TimeoutError):
+                await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
+        return False
 
     def _start(self, tasks: list["asyncio.Task[None]"]) -> None:
         clear_intake(self.config.paths)
@@ -223,6 +263,8 @@ class Service:
         await self.hooks.stop()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
         self.background.write(patient=True)
+        if self.store is not None:
+            self.store.close()
         self.ledger.close()
 
     def silences(self) -> dict[str, float]:

@@ -3,7 +3,6 @@ folder. While that is lost nothing is written, and nothing more is logged about 
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.cycles.retention import keep_service
 from daemon.cycles.trial import Reports
+from daemon.ledger import Version
 from daemon.runtime.context import Shared
 from daemon.runtime.kept_commands import queue_kept
 from daemon.runtime.log import get_logger
@@ -32,6 +32,7 @@ from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
 from retrain.planning.retention import DAY_S
 from retrain.records.errors import Refused
+from retrain.store.backends.objects import StoreFailed
 
 log = get_logger()
 LEDGER_POLL_S = 0.4
@@ -40,6 +41,7 @@ DESCRIBE_EVERY_S = 0.5
 NUMBERS_EVERY_S = 5.0
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
+SWEEP_S = 3600.0
 
 
 class Background:
@@ -74,16 +76,30 @@ class Background:
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
-        return *works, self._describe, self._count, self._notifying.run, self._hooks.run
+        stored = () if self._shared.store is None else (self._sweep_store,)
+        return *works, self._describe, self._count, self._notifying.run, self._hooks.run, *stored
+
+    async def _sweep_store(self) -> None:
+        """What is gone from the state folder goes from the object store, too."""
+        store = self._shared.store
+        assert store is not None
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            if not self._keepers.resting:
+                with contextlib.suppress(StoreFailed):  # told where it is waited for
+                    if count := await asyncio.to_thread(store.sweep):
+                        log.info("store_swept", files=count)
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
         keepers, paths = self._keepers, self._shared.config.paths
-        watch, failures = StateWatch(paths), 0
+        watch, failures = StateWatch(paths, self._ledger.file or paths.lock), 0
         while True:
             await asyncio.sleep(LOOK_S)
             found = watch.look(prove=keepers.resting or self._ledger.failures > failures)
             failures = self._ledger.failures
+            if self._ledger.lost:
+                raise Refused(self._ledger.lost, "one service works with a ledger; the next start finds out which")
             if found is StateFolder.REPLACED:
                 raise Refused(watch.reason, "the next start opens it")
             if found is StateFolder.LOST and not keepers.resting:
@@ -119,7 +135,7 @@ class Background:
             await self._commander.beside.cancel()
 
     async def _follow(self) -> None:
-        version = -1
+        version: Version = -1
         while True:
             with self._unless_lost("commands"):
                 if not self._keepers.resting and self._shared.writable.look():
@@ -178,7 +194,7 @@ class Background:
         """A failure of the ledger is logged once while it is the same, and not while the state folder is lost."""
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             if not self._keepers.resting and error_key(error) != self._failures.get(part):
                 log.error("ledger_failed", part=part, error=error_key(error), **way_out(error))
             self._failures[part] = error_key(error)

@@ -1,7 +1,6 @@
 """Does what the command line asked for: rows of the ledger's table of commands, oldest first, each exactly once."""
 
 import asyncio
-import sqlite3
 import time
 import traceback
 from collections.abc import Awaitable, Callable
@@ -78,7 +77,7 @@ class Commander:
         state, message = "done", ""
         try:
             message = await self._apply(command, shared)
-        except (SQLAlchemyError, sqlite3.Error, OSError):
+        except (SQLAlchemyError, OSError):
             raise  # the world's fault: it is done when that is over
         except Exception as error:  # never again, for it stands before all others
             expected = isinstance(error, Refused | WorkerError)
@@ -107,6 +106,8 @@ class Commander:
         if context is None:
             raise Refused(f"no model {name!r} in the running configuration")
         await self._prove_first(context, command)
+        if command.name == "adopt" and shared.store is not None:
+            shared.store.note(context.folders.adopted(command.args["folder"]))  # the command line published it
         await context.shared.writable()
         with ledger.begin(durable=True) as conn:
             message = HANDLERS[command.name](conn, context, command.args)

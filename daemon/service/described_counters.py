@@ -1,11 +1,10 @@
 """Keeps the description of the files that recommenders' counters are made of, beside the ledger."""
 
-import sqlite3
 import time
 from collections.abc import Callable
 
 from daemon.config.config import Config, items_name
-from daemon.ledger import Ledger
+from daemon.ledger import Ledger, Version, Watch
 from daemon.runtime.counted import Counted, counted, describe_counted
 
 RESTS = 20.0
@@ -18,8 +17,8 @@ class CountedDescriptions:
     def __init__(self, config: Callable[[], Config], ledger: Ledger) -> None:
         self._config, self._ledger = config, ledger
         self._described: dict[str, Counted] = {}
-        self._watch: sqlite3.Connection | None = None
-        self._seen: tuple[int, tuple[str, ...]] | None = None
+        self._watch: Watch | None = None
+        self._seen: tuple[Version, tuple[str, ...]] | None = None
         self._rests_until_s = 0.0
 
     def write(self) -> None:
@@ -36,11 +35,11 @@ class CountedDescriptions:
         self._seen = mark
         self._rests_until_s = time.monotonic() + RESTS * (time.thread_time() - begun_s)
 
-    def _version(self) -> int:
+    def _version(self) -> Version:
         """Changes with each commit of the ledger; on a connection of its own, for the event loop asks on another."""
         if self._watch is None:
             self._watch = self._ledger.watch()
-        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        return self._watch.version()
 
     def _describe(self, config: Config, model: str) -> None:
         with self._ledger.connect() as conn:

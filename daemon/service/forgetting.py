@@ -7,7 +7,6 @@ left to do in the folder itself."""
 
 import asyncio
 import json
-import sqlite3
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -46,7 +45,7 @@ FILES_AT_ONCE = 50
 LOOK_S, AGAIN_S = 0.1, 2.0
 TOLD_S = 5.0
 """After so many seconds it is logged what has gone, again and again."""
-AWAY = (SQLAlchemyError, sqlite3.Error, OSError)
+AWAY = (SQLAlchemyError, OSError)
 MASK, PACKED = b"x", (".gz", ".xz", ".bz2", ".zst")
 KNOWN_USERS = "reference/users.npz"
 
@@ -81,6 +80,9 @@ class Forgetting:
             with ledger.begin(durable=True) as conn:
                 forgotten.blank(conn, command, refused)
         await asyncio.to_thread(ledger.purge)
+        if (store := self.shared.store) is not None:
+            await store()
+            await asyncio.to_thread(store.sweep, at_once=True)
         durable.crash_point("forget.purged")
         if refused is not None:
             raise Refused(*refused)
@@ -204,8 +206,7 @@ class _Task:
                 result = await self.context.shared.analyst.ask_again(request)
                 for one in result.files:
                     self.there |= one.who
-                    await self.context.shared.writable()
-                    rewritten(one)
+                    await rewritten(one)
                 if result.unread:
                     names = [str(path.relative_to(folders.state)) for path in result.unread]
                     with self.ledger.begin() as conn:
@@ -215,7 +216,7 @@ class _Task:
                     told_s = time.monotonic()
                     self.context.log.info("people_forgetting", files=done, of=total)
 
-    def _snapshot(self, one: Rewritten) -> None:
+    async def _snapshot(self, one: Rewritten) -> None:
         """Published, committed, and only then the old one removed."""
         folders = self.folders
         new = None if one.new is None else publish_made(one.new, folders.snapshot(one.digest), "forget.publish")
@@ -229,6 +230,7 @@ class _Task:
                 final = folders.predictions / f"{new.stem}{name.removeprefix(one.old.stem)}"
                 beside[self._relative(old)] = self._relative(publish_made(made, final, "forget.predictions"))
         told = {"rows": one.gone, "labelled": one.gone_labelled, "classes": one.gone_classes}
+        await self.context.shared.writable()
         with self.ledger.begin(durable=True) as conn:
             forgotten.snapshot_rewritten(
                 conn, self.row.id, self.context.name, self._relative(one.old),
@@ -240,10 +242,11 @@ class _Task:
         if new != one.old:
             durable.remove(one.old, "forget.remove")
 
-    def _log(self, one: Rewritten) -> None:
+    async def _log(self, one: Rewritten) -> None:
         name = f"{one.old.stem.rpartition('-')[0]}-{one.digest[:32]}.parquet"
         new = None if one.new is None else publish_made(one.new, one.old.with_name(name), "forget.publish")
         told = {"rows": one.gone, "left": one.rows, "digest": one.digest, "bytes": one.bytes, "answers": one.answers}
+        await self.context.shared.writable()
         with self.ledger.begin(durable=True) as conn:
             forgotten.log_rewritten(
                 conn, self.row.id, self._relative(one.old), None if new is None else self._relative(new), told
@@ -251,20 +254,21 @@ class _Task:
         durable.crash_point("forget.committed")
         durable.remove(one.old, "forget.remove")
 
-    def _pulled(self, one: Rewritten) -> None:
+    async def _pulled(self, one: Rewritten) -> None:
         """It keeps its name: it waits to be taken in, and goes then."""
         if one.new is None:
             durable.remove(one.old, "forget.remove")
         else:
             publish_made(one.new, one.old, "forget.publish")
 
-    def _adopted(self, one: Rewritten) -> None:
+    async def _adopted(self, one: Rewritten) -> None:
         """Rows that came with a pipeline which is to be adopted: where none are left it is not."""
+        await self.context.shared.writable()
         with self.ledger.begin(durable=True) as conn:
             due.rows_left(conn, self.context.name, one.old.parent.name, one.rows, self.context.now())
             forgotten.add(conn, self.row.id, "adopted", [(one.old.parent.name, one.gone)])  # once more after a kill
         durable.crash_point("forget.committed")
-        self._pulled(one)
+        await self._pulled(one)
 
     def _known_users(self) -> list[Path]:
         """Of each version that recommends, published or not, the file of who was known; of others nothing."""
@@ -276,7 +280,7 @@ class _Task:
                 found.append(staged)
         return [path for folder in found if (path := folder / KNOWN_USERS).exists()]
 
-    def _users(self, one: Rewritten) -> None:
+    async def _users(self, one: Rewritten) -> None:
         """First the version says that it holds another file: if it is killed then, both are written again."""
         assert one.new is not None
         reseal(one.old.parents[1], KNOWN_USERS, one.digest)

@@ -4,7 +4,6 @@ of each model."""
 import asyncio
 import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -66,7 +65,7 @@ class Hooks:
         try:
             while True:
                 wait_s = LOOK_S
-                with contextlib.suppress(SQLAlchemyError, sqlite3.Error, OSError):  # tried again soon
+                with contextlib.suppress(SQLAlchemyError, OSError):  # tried again soon
                     if not self._resting() and self._ledger.is_free():
                         wait_s = LOOK_S if self._look() else IDLE_LOOK_S
                 with contextlib.suppress(TimeoutError):

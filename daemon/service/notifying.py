@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -115,7 +114,7 @@ class Notifying:
         try:
             while True:
                 wait_s: float | None = LOOK_S
-                with contextlib.suppress(SQLAlchemyError, sqlite3.Error, OSError):  # tried again soon
+                with contextlib.suppress(SQLAlchemyError, OSError):  # tried again soon
                     self._examine()
                     if not self._resting() and self._ledger.is_free():
                         wait_s = self._look()

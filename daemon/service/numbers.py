@@ -2,12 +2,11 @@
 and renewed where it did not, so that its age tells whether control is alive."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 
 from daemon.config.config import Config
-from daemon.ledger import Ledger
+from daemon.ledger import Ledger, Version, Watch
 from daemon.reports.metrics import state_numbers
 from daemon.runtime.numbers import renew_numbers, write_numbers
 
@@ -15,7 +14,7 @@ EVERY_S, RENEW_S = 5.0, 15.0
 """The ledger is looked at so often, and the file is renewed so often where nothing changed."""
 RESTS = 20.0
 """After a reading it rests at least so many times as long as that took: a twentieth of a processor at most."""
-Seen = tuple[int, int, dict[str, int]]
+Seen = tuple[Version, int, dict[str, int]]
 """What the numbers were made of: the ledger's data version, the configuration, and the queues."""
 
 
@@ -28,7 +27,7 @@ class NumbersWriter:
     ) -> None:  # fmt: skip
         self._config, self._ledger, self._queues = config, ledger, queues
         self._now, self._monotonic = now, monotonic
-        self._watch: sqlite3.Connection | None = None
+        self._watch: Watch | None = None
         self._seen: Seen | None = None
         self._again_s = self._renew_s = float("-inf")
 
@@ -58,9 +57,8 @@ class NumbersWriter:
         self._again_s = began_s + max(EVERY_S, RESTS * took_s)
         self._renew_s = began_s + RENEW_S
 
-    def _data_version(self) -> int:
+    def _data_version(self) -> Version:
         """Changes with each commit of another connection; of one of its own, which is in no pool."""
         if self._watch is None:
             self._watch = self._ledger.watch()
-        version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
-        return version
+        return self._watch.version()

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.config.service import ServiceSettings
-from daemon.ledger.engine import group_id
+from daemon.ledger.backends.sqlite import group_id
 from daemon.runtime.context import Shared
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from daemon.config.config import Config, ConfigErrors, load_config
-from daemon.ledger import open_ledger
+from daemon.runtime.ledgers import ledger_place, open_configured
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
@@ -30,9 +30,9 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     totals = Totals()
     configure(config.service.log_level, log_format, tap=totals.logged.add, file=config.log_file)
     try:
-        open_ledger(config.state_dir, create=False, read_only=True).close()
-    except Retry:
-        log.warning("ledger_awaited", file=str(config.paths.ledger))
+        open_configured(config, environment).close()
+    except Retry as error:
+        log.warning("ledger_awaited", file=ledger_place(config, environment), reason=error.message)
     asyncio.run(OnlyServer(config, environment, totals).run())
 
 

@@ -24,25 +24,26 @@ class StateFolder(Enum):
 
 @dataclass
 class StateWatch:
-    """Compares the folder with what it was when the ledger was opened."""
+    """Compares the folder with what it was when the service began, by the ledger in it, or the service's lock."""
 
     paths: StatePaths
+    watched: Path
     reason: str = ""
     _opened: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._opened = _identity(self.paths.ledger)
+        self._opened = _identity(self.watched)
 
     def look(self, prove: bool = False) -> StateFolder:
         """What is there now; `reason` says what is wrong with it. With `prove` it is written to, for a file system that
         broke may still be called writable; a full one is not lost."""
         try:
-            found = _identity(self.paths.ledger)
+            found = _identity(self.watched)
         except OSError as error:
-            self.reason = f"{self.paths.ledger}: {error.strerror}"
+            self.reason = f"{self.watched}: {error.strerror}"
             return StateFolder.LOST
         if found != self._opened:
-            self.reason = f"{self.paths.ledger} is another file than the one that was opened"
+            self.reason = f"{self.watched} is another file than the one that was opened"
             return StateFolder.REPLACED
         if not os.access(self.paths.state, os.W_OK):
             self.reason = f"{self.paths.state} cannot be written"

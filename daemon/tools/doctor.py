@@ -4,7 +4,6 @@ import grp
 import os
 import shutil
 import socket
-import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -20,22 +19,25 @@ from daemon.config.config import Config, hook_command, model_data_dir, scoring_d
 from daemon.config.notify import NotifySettings, needs_apprise, scheme_of
 from daemon.config.patience import Patience
 from daemon.config.real_paths import RealPaths
-from daemon.ledger import Ledger, files, models, open_ledger, promotions
+from daemon.ledger import Ledger, files, models, promotions
 from daemon.ledger.sound import WAY_BACK, refuse_missing
 from daemon.reading.look import scan, why_unread
 from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.context import FEWEST_INODES
+from daemon.runtime.ledgers import ledger_url, open_configured
 from daemon.runtime.lock import is_held
 from daemon.runtime.notify.delivery import usable
 from daemon.runtime.notify.endpoint import Endpoint, open_secrets
+from daemon.runtime.stores import NEEDS_DATABASE, configured_store
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from daemon.tools.doctor_store import snapshots_told
 from daemon.tools.forgotten import key_told
 from drift.notation import counted
-from retrain.records.errors import DriftdError
+from retrain.records.errors import DriftdError, Refused
 from retrain.records.settings import IntakeSettings
+from retrain.store.backends.objects import StoreFailed
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 FEW_WATCHES = 8192
@@ -66,7 +68,7 @@ def examine(config: Config) -> list[Finding]:
         parts += [(f"[models.{name}.source]", _source(config, name)), (f"{name}: prepare", _prepare(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
-    parts += [("the ledger", _ledger(config))]
+    parts += [("the ledger", _ledger(config)), ("[service] store", _store(config))]
     found = [Finding("ok", f"{config.path}: {counted(len(config.models), 'model')}")]
     for what, findings in parts:
         try:
@@ -343,9 +345,9 @@ def _port(config: Config) -> Iterator[Finding]:
 
 def _address(config: Config) -> str:
     try:
-        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+        with closing(open_configured(config)) as ledger:
             return address(ledger)
-    except (DriftdError, OSError, SQLAlchemyError, sqlite3.Error):
+    except (DriftdError, OSError, SQLAlchemyError):
         return ""  # the look at the ledger tells
 
 
@@ -357,17 +359,51 @@ def _environment() -> Iterator[Finding]:
 
 
 def _ledger(config: Config) -> Iterator[Finding]:
+    if ledger_url(config) is not None:
+        yield from _database(config)
+        return
     path = config.paths.ledger
     if not path.exists():
         refuse_missing(path)
         yield Finding("ok", "no ledger yet: the service has not run with this state_dir")
         return
     try:
-        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+        with closing(open_configured(config)) as ledger:
             yield from _inside(config, ledger)
-    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+    except (OSError, SQLAlchemyError) as error:
         why = str(getattr(error, "orig", error)).splitlines()[0]
         yield Finding("error", f"{path} cannot be read: {why}", f"stop the service; {WAY_BACK}")
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    """Of a ledger in PostgreSQL: whether it can be reached, and has what it needs; its pages are the server's to look
+    after."""
+    try:
+        with closing(open_configured(config)) as ledger:
+            yield Finding("ok", f"the ledger is in {ledger.place}, which answers")
+            with ledger.connect() as conn:
+                yield from _told_inside(config, conn)
+    except Refused as error:
+        is_new = error.message.startswith("the service has not run yet")
+        yield Finding("ok" if is_new else "error", error.message, "" if is_new else error.hint)
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        yield Finding("error", f"the ledger cannot be read: {why}", "is the database up?")
+
+
+def _store(config: Config) -> Iterator[Finding]:
+    """Whether the object store can be reached, and lets this user list it."""
+    store = configured_store(config)
+    if store is None:
+        return
+    if ledger_url(config) is None:
+        yield Finding("error", NEEDS_DATABASE[0], NEEDS_DATABASE[1])
+        return
+    try:
+        yield Finding("ok", f"the store {store.place} answers" + ("" if store.look() else "; nothing is in it yet"))
+    except StoreFailed as error:
+        hint = "check [service] store, and the store's credentials and rights" if error.hopeless else "is it up?"
+        yield Finding("error", error.message, f"{hint} AWS_ENDPOINT_URL and AWS_REGION say where it is")
 
 
 def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
@@ -378,22 +414,27 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
             yield Finding("error", f"the ledger is damaged: {why}", f"stop the service; {WAY_BACK}")
             return
         yield Finding("ok", "the ledger is sound")
-        yield from (Finding(*told) for told in key_told(config, conn))
-        for name in config.models:
-            yield from _unclear(conn, config, name)
-            yield from (Finding(*told) for told in snapshots_told(conn, config, name))
-            if config.models[name].task == "recommendation":
-                yield from _items(conn, config, name)
-            else:
-                yield from _labels(conn, config, name)
-            champion = promotions.champion(conn, name)
-            row = models.get(conn, name)
-            if champion is None:
-                waits = row.waits_for if row is not None else ""
-                yield Finding("ok", f"{name}: no version yet" + (f"; {waits}" if waits else ""))
-                continue
-            for member in champion.deployment.members:
-                yield _version(config, name, member.version)
+        yield from _told_inside(config, conn)
+
+
+def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
+    """What a sound ledger says of models."""
+    yield from (Finding(*told) for told in key_told(config, conn))
+    for name in config.models:
+        yield from _unclear(conn, config, name)
+        yield from (Finding(*told) for told in snapshots_told(conn, config, name))
+        if config.models[name].task == "recommendation":
+            yield from _items(conn, config, name)
+        else:
+            yield from _labels(conn, config, name)
+        champion = promotions.champion(conn, name)
+        row = models.get(conn, name)
+        if champion is None:
+            waits = row.waits_for if row is not None else ""
+            yield Finding("ok", f"{name}: no version yet" + (f"; {waits}" if waits else ""))
+            continue
+        for member in champion.deployment.members:
+            yield _version(config, name, member.version)
 
 
 def _unclear(conn: Connection, config: Config, name: str) -> Iterator[Finding]:

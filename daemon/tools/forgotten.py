@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import Connection
+from sqlalchemy import JSON, Connection, String, select, type_coerce
 
 from daemon.config.config import Config
-from daemon.ledger import forgotten, open_ledger
+from daemon.ledger import forgotten
+from daemon.ledger.tables import metadata
 from daemon.reading.forgotten import among, marked
 from daemon.reading.marks import LONG, Marks
 from daemon.reading.mentions import Mentions
 from daemon.runtime.forgotten import WAY_OUT, read_key
+from daemon.runtime.ledgers import open_configured
 from drift.notation import counted
 
 PARQUET, SQLITE, GZIP, ZIP = b"PAR1", b"SQLite format 3\0", b"\x1f\x8b", b"PK\x03\x04"
@@ -36,16 +38,28 @@ def ids_told(config: Config, ids: Collection[str]) -> Iterator[Told]:
     """Where these ids stand in the state folder; they are not repeated."""
     columns = {name for one in config.models.values() if (name := one.user_column or one.id_column) is not None}
     columns |= {POSTED_USER for one in config.models.values() if one.task == "recommendation"}
-    with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger, ledger.connect() as conn:
+    with closing(open_configured(config)) as ledger, ledger.connect() as conn:
         columns |= {row.column for model in config.models for row in forgotten.listed(conn, model)}
+        in_database = list(_in_database(conn, ids)) if ledger.file is None else []
     places = 0
-    for place, what in search(config.state_dir, ids, columns):
+    for place, what in (*in_database, *search(config.state_dir, ids, columns)):
         places += 1
         yield "error", f"{place} {what}", _way_out(place)
     if not places:
         how = "every byte" if all(len(one) >= LONG for one in ids) else f"the columns {', '.join(sorted(columns))}"
         short = "" if how == "every byte" else f" (ids of fewer than {LONG} characters only there)"
         yield "ok", f"{counted(len(ids), 'id')} nowhere in {config.state_dir}: looked for in {how}{short}", ""
+
+
+def _in_database(conn: Connection, ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Tables of a ledger that is no file whose texts hold a long id."""
+    long = Mentions([one for one in ids if len(one) >= LONG])
+    for table in metadata.sorted_tables if long else ():
+        texts = [type_coerce(one, String) for one in table.columns if isinstance(one.type, String | JSON)]
+        rows = conn.execute(select(*texts), execution_options={"yield_per": 1000}) if texts else ()
+        found = sum(any(text and long.holds(text) for text in row) for row in rows)
+        if found:
+            yield "the ledger", f"has it in {counted(found, 'row')} of {table.name}"
 
 
 def key_told(config: Config, conn: Connection) -> Iterator[Told]:
@@ -63,7 +77,7 @@ def key_told(config: Config, conn: Connection) -> Iterator[Told]:
 
 def marks_told(config: Config) -> Iterator[Told]:
     """Whether a row of anybody who is forgotten is in a file of rows, by their marks: nobody needs to know the ids."""
-    with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger, ledger.connect() as conn:
+    with closing(open_configured(config)) as ledger, ledger.connect() as conn:
         known = {model: forgotten.marks_of(conn, model) for model in config.models}
         lost = [told for told in key_told(config, conn) if told[0] == "error"]
     if lost:

@@ -8,7 +8,6 @@ A version of a recommendation has other files in place of the models (see `retra
 so in its manifest.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -143,7 +142,7 @@ def write_manifest(folder: Path, name: str, number: int, digest: str, origin: Ma
         "number": number,
         "digest": digest,
         "environment": environment(),
-        "files": {path.relative_to(folder).as_posix(): _sha256(path) for path in paths},
+        "files": {path.relative_to(folder).as_posix(): durable.sha256(path) for path in paths},
         **origin,
     }
     write_json(folder, "manifest.json", manifest, "promote.manifest")
@@ -213,6 +212,15 @@ def check_whole(path: Path) -> dict[str, Any]:
         raise Refused(f"{path / 'manifest.json'} lacks {error}", "promote another version or retrain") from error
     _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
     return manifest
+
+
+def has_all_files(path: Path) -> bool:
+    """Whether a published version's files are those that its manifest names, whatever can be loaded here."""
+    try:
+        _check_hashes(read_json(path / "manifest.json"), path, lambda _: True)
+    except (Refused, KeyError, TypeError, AttributeError):
+        return False
+    return True
 
 
 def load_staged(folder: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:
@@ -312,7 +320,7 @@ def _check_hashes(manifest: Mapping[str, Any], path: Path, chosen: Callable[[str
         if not chosen(name):
             continue
         file = path / name
-        if not file.is_file() or _sha256(file) != expected:
+        if not file.is_file() or durable.sha256(file) != expected:
             state = "differs from what was published" if file.is_file() else "is missing"
             raise Refused(f"version {manifest['name']}: {name} {state}", "promote another version or retrain")
 
@@ -328,8 +336,3 @@ def _plain(value: Any) -> Any:
 def _number(name: str) -> int:
     match = NAME.match(name)
     return int(match[1]) if match else -1
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -50,35 +50,28 @@ def promoted_or_dead(daemon: Daemon) -> bool:
 
 def final_state(daemon: Daemon) -> dict[str, Any]:
     """What must not depend on kills: files, champion's content, cycles by outcome; no ids, times or attempts."""
-    with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
-        files = sorted(ledger.execute("select sha256, state, rows from files").fetchall())
-        states = sorted(ledger.execute("select state from cycles").fetchall())
-        open_cycles = ledger.execute("select count(*) from cycles where state in ('open', 'on_trial')").fetchone()[0]
-        promotions = ledger.execute("select count(*), count(distinct cycle_id) from promotions").fetchone()
+    files = sorted(daemon.query("select sha256, state, rows from files"))
+    states = sorted(daemon.query("select state from cycles"))
+    ((open_cycles,),) = daemon.query("select count(*) from cycles where state in ('open', 'on_trial')")
+    (promotions,) = daemon.query("select count(*), count(distinct cycle_id) from promotions")
     return {"files": files, "cycles": states, "open": open_cycles, "promotions": promotions}
 
 
 def promotions(daemon: Daemon) -> int:
     """How many promotions are committed."""
-    path = daemon.folder / "state/ledger.sqlite"
-    if not path.exists():
-        return 0
     try:
-        with sqlite3.connect(path) as ledger:
-            return int(ledger.execute("select count(*) from promotions").fetchone()[0])
+        return int(daemon.query("select count(*) from promotions")[0][0])
     except sqlite3.OperationalError:
         return 0
 
 
 def settled(daemon: Daemon) -> bool:
     """Both files taken, no open cycle, and the server answers with the last committed promotion."""
-    path = daemon.folder / "state/ledger.sqlite"
-    with sqlite3.connect(path) as ledger:
-        taken = ledger.execute("select count(*) from files where state = 'accepted'").fetchone()[0]
-        unfinished = ledger.execute("select count(*) from cycles where state in ('open', 'on_trial')").fetchone()[0]
-        promoted = ledger.execute("select count(*) from promotions").fetchone()[0]
-        seen = ledger.execute("select coalesce(max(up_to_seq), 0) from cycles").fetchone()[0]
-        newest = ledger.execute("select coalesce(max(seq), 0) from files").fetchone()[0]
+    ((taken,),) = daemon.query("select count(*) from files where state = 'accepted'")
+    ((unfinished,),) = daemon.query("select count(*) from cycles where state in ('open', 'on_trial')")
+    ((promoted,),) = daemon.query("select count(*) from promotions")
+    ((seen,),) = daemon.query("select coalesce(max(up_to_seq), 0) from cycles")
+    ((newest,),) = daemon.query("select coalesce(max(seq), 0) from files")
     if taken < 2 or unfinished or not promoted or seen < newest:
         return False
     current = (daemon.folder / "state/versions/m/current").readlink().name

@@ -2,7 +2,6 @@
 drop by labels that came later than their rows."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,7 @@ recalibration = false
 
 def stored(daemon: Daemon) -> dict[str, Any]:
     """The detector's state in the ledger."""
-    with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
-        (text,) = ledger.execute("select state from error_streams where model = 'm'").fetchone()
+    ((text,),) = daemon.query("select state from error_streams where model = 'm'")
     state: dict[str, Any] = json.loads(text)
     return state
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,15 +97,9 @@ def feedback(daemon: Daemon, labels: list[dict[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def query(daemon: Daemon, sql: str) -> list[Any]:
-    """Rows of the ledger."""
-    with sqlite3.connect(daemon.folder / "state/ledger.sqlite", timeout=10) as ledger:
-        return ledger.execute(sql).fetchall()
-
-
 def traffic(daemon: Daemon) -> list[Any]:
     """Path, seq, rows and state of the data files of live traffic."""
-    return query(daemon, "select path, seq, rows, state, snapshot from files where source = 'traffic' order by id")
+    return daemon.query("select path, seq, rows, state, snapshot from files where source = 'traffic' order by id")
 
 
 def ids_taken(daemon: Daemon) -> list[str]:
@@ -128,13 +121,12 @@ def durable(daemon: Daemon) -> int:
     waiting = 0
     for path in [*spool(daemon).glob("*.open"), *spool(daemon).glob("*.jsonl")]:
         waiting += sum(len(json.loads(line)["rows"]) for line in path.read_text().splitlines())
-    return waiting + int(query(daemon, "select coalesce(sum(rows), 0) from prediction_log")[0][0])
+    return waiting + int(daemon.query("select coalesce(sum(rows), 0) from prediction_log")[0][0])
 
 
 def due_check(daemon: Daemon, at: float = 60.0) -> None:
     """What the schedule writes when its time has come; the daemon is down meanwhile and finds it at its start."""
-    with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
-        ledger.execute("insert into due (model, kind, due_at) values ('m', 'check', ?)", (at,))
+    daemon.query("insert into due (model, kind, due_at) values ('m', 'check', ?)", at)
 
 
 def test_feedback_makes_live_traffic_performance_and_training_data(serving):
@@ -153,10 +145,10 @@ def test_feedback_makes_live_traffic_performance_and_training_data(serving):
     assert daemon.json("status")["models"]["m"]["labelled_rows"] == 600 + TRAFFIC
     daemon.cli("retrain", "m")
     daemon.wait("cycle_finished", cycle_id=2)
-    prepared = query(daemon, "select result from stages where cycle_id = 2 and stage = 'prepare'")
+    prepared = daemon.query("select result from stages where cycle_id = 2 and stage = 'prepare'")
     result = json.loads(prepared[0][0])
     assert result["known_rows"] == 600 + TRAFFIC
-    digest = query(daemon, f"select sha256 from files where seq = {seq}")[0][0]
+    digest = daemon.query(f"select sha256 from files where seq = {seq}")[0][0]
     assert digest in set(result["snapshots"]) | set(result["holdout_snapshots"])
     listed = {one["path"]: one for one in daemon.json("files", "m")}
     assert (listed[path]["source"], listed[path]["rows"]) == ("traffic", TRAFFIC)
@@ -177,12 +169,12 @@ def test_a_dropped_file_of_rows_that_were_served_counts_them_once(serving):
     drop(table, daemon.data / "b.parquet")
     daemon.wait("file_accepted", file="b.parquet")
     feedback(daemon, labels)
-    wait_for(lambda: query(daemon, "select 1 from files where kind = 'labels' and state = 'accepted'"))
+    wait_for(lambda: daemon.query("select 1 from files where kind = 'labels' and state = 'accepted'"))
     daemon.cli("retrain", "m")
     daemon.wait("cycle_finished", cycle_id=2)
-    result = json.loads(query(daemon, "select result from stages where cycle_id = 2 and stage = 'prepare'")[0][0])
+    result = json.loads(daemon.query("select result from stages where cycle_id = 2 and stage = 'prepare'")[0][0])
     assert result["known_rows"] == 600 + TRAFFIC
-    assert query(daemon, "select state from files where path = 'b.parquet'") == [("accepted",)]
+    assert daemon.query("select state from files where path = 'b.parquet'") == [("accepted",)]
 
 
 def test_traffic_that_moved_is_drift_on_the_schedule(serving):
@@ -196,19 +188,17 @@ def test_traffic_that_moved_is_drift_on_the_schedule(serving):
     daemon.start()
     found = daemon.wait("drift_detected", since=before)
     assert found["file"].startswith("predictions/") and "x" in found["columns"]
-    wait_for(lambda: query(daemon, "select 1 from due where done_at is not null"))
+    wait_for(lambda: daemon.query("select 1 from due where done_at is not null"))
     assert [row[2] for row in traffic(daemon)] == [TRAFFIC]
-    assert set(query(daemon, "select kind from checks")) == {("file",)}
+    assert set(daemon.query("select kind from checks")) == {("file",)}
     ask(daemon, 1000, 20)
     daemon.stop()
     due_check(daemon, 120.0)
     daemon.start()
-    wait_for(lambda: query(daemon, "select 1 from due where due_at = 120 and done_at is not null"))
+    wait_for(lambda: daemon.query("select 1 from due where due_at = 120 and done_at is not null"))
     assert len(traffic(daemon)) == 1
-    assert query(daemon, "select sum(answers), count(data_file), count(*) from prediction_log") == [
-        (TRAFFIC + 20, 1, 2)
-    ]
-    assert query(daemon, "select count(*) from checks where kind = 'schedule'") == [(1,)]
+    assert daemon.query("select sum(answers), count(data_file), count(*) from prediction_log") == [(TRAFFIC + 20, 1, 2)]
+    assert daemon.query("select count(*) from checks where kind = 'schedule'") == [(1,)]
 
 
 def test_feedback_says_which_rows_are_not_kept(serving):
@@ -236,11 +226,11 @@ def test_the_log_is_bounded_on_disk(serving):
     wait_for(lambda: traffic(daemon)[0][3] == "expired")
     ask(daemon, 5000)
     wait_for(lambda: traffic(daemon)[0][4] is None, what="the snapshot to go")
-    files = query(daemon, "select snapshot from files where snapshot is not null")
+    files = daemon.query("select snapshot from files where snapshot is not null")
     assert {f"state/{row[0]}" for row in files} == {
         str(path.relative_to(daemon.folder)) for path in (daemon.folder / "state/snapshots/m").iterdir()
     }
-    logged = query(daemon, "select path from prediction_log")
+    logged = daemon.query("select path from prediction_log")
     assert {row[0] for row in logged} == {
         str(path.relative_to(daemon.folder / "state"))
         for path in (daemon.folder / "state/prediction_log/m").glob("*.parquet")
@@ -271,7 +261,7 @@ def test_kills_of_server_and_control_lose_no_durable_row(serving):
     wait_for(lambda: len(ids_taken(daemon)) >= TRAFFIC, what=daemon.tail())
     assert ids_taken(daemon) == sorted(label["id"] for label in labels)
     daemon.wait("labels_assessed")
-    assert query(daemon, "select sum(rows) from files where kind = 'labels'") == [(TRAFFIC,)]
+    assert daemon.query("select sum(rows) from files where kind = 'labels'") == [(TRAFFIC,)]
 
 
 POINTS = [
@@ -297,7 +287,7 @@ def test_a_kill_between_any_two_steps_takes_each_row_once(point, serving):
     wait_for(lambda: len(ids_taken(daemon)) >= TRAFFIC, what=daemon.tail())
     wait_for(lambda: not list(spool(daemon).iterdir()), what="the segments to be removed")
     assert ids_taken(daemon) == sorted(label["id"] for label in labels)
-    assert query(daemon, "select sum(rows), count(*) - count(taken_at) from prediction_log") == [(TRAFFIC, 0)]
-    logged = {row[0] for row in query(daemon, "select path from prediction_log")}
+    assert daemon.query("select sum(rows), count(*) - count(taken_at) from prediction_log") == [(TRAFFIC, 0)]
+    logged = {row[0] for row in daemon.query("select path from prediction_log")}
     folder = daemon.folder / "state"
     assert logged == {str(path.relative_to(folder)) for path in folder.glob("prediction_log/m/*.parquet")}

@@ -1,6 +1,5 @@
 """Which view is asked for: its facts, as `/api/…` answers them, and the same facts as a page."""
 
-import sqlite3
 from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,7 +35,7 @@ def facts_of(reader: PageReader, asked: Asked) -> Facts | None:
         return _lost(reader, asked, reader.trouble)
     try:
         return view[0](reader, reader.ledger, asked)
-    except (SQLAlchemyError, sqlite3.Error, DriftdError) as error:
+    except (SQLAlchemyError, DriftdError) as error:
         return _lost(reader, asked, _reason(error))
 
 

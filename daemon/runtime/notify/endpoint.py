@@ -10,9 +10,11 @@ from pathlib import Path
 
 from daemon.config.config import Config
 from daemon.config.notify import NotifySettings, why_no_url
+from daemon.runtime.ledgers import ledger_files
 from daemon.runtime.log import get_logger
 from daemon.runtime.secret_files import read_secret, secret_file
 from daemon.runtime.sources import source_files
+from daemon.runtime.stores import store_files
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -54,7 +56,8 @@ def secret_files(
 def open_secrets(config: Config, environment: Mapping[str, str]) -> list[Path]:
     """Those of the files of all destinations and sources that others than owner and group may read or write."""
     told = (path for one in config.notify for _, path in secret_files(config, one, environment))
-    files = dict.fromkeys([*told, *source_files(config, environment)])
+    kept = *ledger_files(config, environment), *store_files(config, environment)
+    files = dict.fromkeys([*told, *source_files(config, environment), *kept])
     return [path for path in files if path.exists() and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
 
 

@@ -5,7 +5,6 @@ at least; met in both, it is still one event of the set. While the ledger is awa
 description names, and of what comes only what is posted is seen."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import ModelPaths, StatePaths
-from daemon.ledger import Ledger
+from daemon.ledger import Ledger, Version, Watch
 from daemon.reading.forgotten import marked
 from daemon.reading.marks import Marks
 from daemon.runtime.counted import Counted, accepted_files, counted, described_counted
@@ -28,7 +27,7 @@ from retrain.recommendation.unfiled import interactions_of_posted
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
-AWAY = (SQLAlchemyError, sqlite3.Error)
+AWAY = SQLAlchemyError
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ class Source:
         self._tail = Tail(paths.spool)
         self._files: dict[int, tuple[str, str]] = {}
         self._forgotten: Marks | None = None
-        self._watch: sqlite3.Connection | None = None
-        self._seen = -1
+        self._watch: Watch | None = None
+        self._seen: Version = -1
 
     def everything(self, schema: Schema) -> tuple[Interactions, Catalogue | None]:
         """All events there are, and the catalogue, at the first look. Retry where a snapshot is gone meanwhile; an
@@ -128,11 +127,11 @@ class Source:
         self._catalogue_seq = found.items[0]
         return catalogue
 
-    def _version(self) -> int:
+    def _version(self) -> Version:
         """Changes with each commit of the ledger."""
         if self._watch is None:
             self._watch = self._ledger.watch()
-        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        return self._watch.version()
 
 
 def _contents(found: Counted) -> dict[int, tuple[str, str]]:

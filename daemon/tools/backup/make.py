@@ -24,6 +24,7 @@ from daemon.cycles.tidying import clear_holds
 from daemon.ledger.engine import HEAD, open_ledger
 from daemon.ledger.references import References, copy_ledger, references
 from daemon.ledger.sound import integrity
+from daemon.runtime.ledgers import refuse_database
 from daemon.tools.backup.manifest import (
     CONFIG,
     FORMAT,
@@ -35,7 +36,6 @@ from daemon.tools.backup.manifest import (
     beyond,
     last_whole,
     refuse_full,
-    sha256,
     stamp,
     verify,
 )
@@ -59,6 +59,7 @@ class Made:
 def make_backup(config: Config, folder: Path, keep: int | None, progress: Progress) -> Made:
     """Write a verified backup to `folder`; Refused with nothing published where it cannot be whole."""
     state = config.state_dir
+    refuse_database(config, "`driftd backup`")
     _refuse_place(config, folder)
     open_ledger(state, create=False, read_only=True).close()
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +143,7 @@ def _copy_ledger(state: Path, target: Path, files: dict[str, tuple[str, int]]) -
     if answer != "ok":
         raise Refused(f"the ledger is damaged: {answer}; older backups were kept", "stop the service and restore one")
     durable.publish_file(fresh, copy, "backup.ledger")
-    files[LEDGER] = (sha256(copy), copy.stat().st_size)
+    files[LEDGER] = (durable.sha256(copy), copy.stat().st_size)
     return references(copy)
 
 

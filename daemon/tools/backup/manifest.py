@@ -1,6 +1,5 @@
 """A backup on disk: a folder with the files of the state, and a manifest of their hashes; whole or not there."""
 
-import hashlib
 import json
 import shutil
 import tomllib
@@ -14,6 +13,7 @@ import msgspec
 from daemon.config.paths import StatePaths
 from daemon.ledger.engine import HEAD
 from daemon.ledger.sound import integrity
+from retrain import durable
 from retrain.records.errors import Refused
 
 MANIFEST, STATE, CONFIG, PREFIX = "manifest.json", "state", "config.toml", "driftd-"
@@ -122,7 +122,7 @@ def verify(backup: Path, progress: Progress) -> Manifest:
 def _wrong_config(path: Path, expected: str | None) -> Iterator[str]:
     """By its hash; of an older backup whether it is TOML at all."""
     try:
-        found = sha256(path)
+        found = durable.sha256(path)
         tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
         yield f"{CONFIG} is missing"
@@ -139,7 +139,7 @@ def _wrong(state: Path, manifest: Manifest, progress: Progress) -> Iterator[str]
         path = state / name
         if path.is_symlink() or not path.is_file():
             yield f"{name} is missing"
-        elif path.stat().st_size != size or sha256(path) != expected:
+        elif path.stat().st_size != size or durable.sha256(path) != expected:
             yield f"{name} is not what was written"
         done += size
         progress("verifying", done, total)
@@ -160,9 +160,3 @@ def refuse_full(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise Refused(f"the backup needs {needed:,} bytes in {folder}; {free:,} are free", "free some space")
-
-
-def sha256(path: Path) -> str:
-    """Of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

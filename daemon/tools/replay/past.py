@@ -64,7 +64,7 @@ class Past:
 
     @property
     def batches(self) -> float:
-        """How much data was taken in, as `daemon.ledger.models.batches` counts it."""
+        """How much data was taken in, as `daemon.ledger.models.batches_of` counts it."""
         return sum(batches_of(file.rows) for file in self.taken if file.kind == "rows")
 
     def class_rows(self) -> dict[str, int]:

@@ -51,6 +51,8 @@ def site_of(config: Config, user: str) -> Site:
         log_dir=None if config.log_file is None else Path(os.path.normpath(config.log_file)).parent,
         reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
         asked=tuple(None if one.url is None else database_host(one.url) for one in sources),
+        kept=_ledger_hosts(config),
+        stored=() if config.service.store is None else (None,),
         databases=tuple(path.parent for one in sources if (path := _database(config, one)) is not None),
     )
 
@@ -70,6 +72,14 @@ def _database(config: Config, source: SourceSettings) -> Path | None:
     """The file that a model's rows come from, where it is one."""
     path = None if source.url is None else database_file(source.url)
     return None if path is None else Path(os.path.normpath(config.path.parent / path))
+
+
+def _ledger_hosts(config: Config) -> tuple[str | None, ...]:
+    """The host of the database that keeps the ledger; none where that is a file, None where its URL is a secret."""
+    service = config.service
+    if service.ledger is not None:
+        return (database_host(service.ledger),)
+    return () if service.ledger_file is None else (None,)
 
 
 def _group_of(user: str) -> str:

@@ -21,9 +21,10 @@ LOGS = Path("/var/log")
 @dataclass(frozen=True)
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
-    the hosts that notifications go to, None of a URL that is kept elsewhere, and `asked` those of databases that rows
-    come from; `databases` are the folders of those that are files; `programs` are run after promotions; `results` are
-    the folders that results of scored files appear in; `log_dir` is that of the log file, if there is one."""
+    the hosts that notifications go to, None of a URL that is kept elsewhere, `asked` those of databases that rows come
+    from, `kept` that of the database that keeps the ledger, `stored` that of the object store; `databases` are the
+    folders of those that are files; `programs` are run after promotions; `results` are the folders that results of
+    scored files appear in; `log_dir` is that of the log file, if there is one."""
 
     driftd: Path
     config: Path
@@ -37,6 +38,8 @@ class Site:
     makes_user: bool = True
     reached: tuple[str | None, ...] = ()
     asked: tuple[str | None, ...] = ()
+    kept: tuple[str | None, ...] = ()
+    stored: tuple[str | None, ...] = ()
     databases: tuple[Path, ...] = ()
     programs: tuple[Path, ...] = ()
     log_dir: Path | None = None
@@ -46,7 +49,7 @@ class Site:
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
     listen, is_loopback = _socket(site.listen)
-    network = "\n".join(_network(is_loopback, site.reached, site.asked))
+    network = "\n".join(_network(is_loopback, site.reached, site.asked, site.kept, site.stored))
     values = {
         "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
@@ -158,15 +161,27 @@ def open_hosts(reached: Iterable[str | None]) -> list[str]:
     return [host or "a URL in a file or a credential" for host in dict.fromkeys(reached) if _address(host) is None]
 
 
-def _network(is_loopback: bool, notified: tuple[str | None, ...], asked: tuple[str | None, ...]) -> Iterable[str]:
-    """Whom the service may speak with: this machine and the addresses that notifications go to and rows come from,
-    where it listens on loopback and these are addresses."""
-    reached = (*notified, *asked)
+def _network(
+    is_loopback: bool,
+    notified: tuple[str | None, ...],
+    asked: tuple[str | None, ...],
+    kept: tuple[str | None, ...],
+    stored: tuple[str | None, ...],
+) -> Iterable[str]:
+    """Whom the service may speak with: this machine and the addresses that notifications go to, rows come from and the
+    ledger and the files are kept at, where it listens on loopback and these are addresses."""
+    reached = (*notified, *asked, *kept, *stored)
     if not is_loopback:
         yield "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
         return
     if names := open_hosts(reached):
-        who = " or ".join([*(["[[notify]]"] if notified else []), *(["a [models.NAME.source]"] if asked else [])])
+        sections = {
+            "[[notify]]": notified,
+            "a [models.NAME.source]": asked,
+            "[service] ledger": kept,
+            "[service] store": stored,
+        }
+        who = " or ".join(section for section, hosts in sections.items() if hosts)
         yield f"# Every address is open, for {who} has to reach {' and '.join(names)}: close what is not to be"
         yield "# reached by a firewall, or by IPAddressDeny= and IPAddressAllow= here."
         return

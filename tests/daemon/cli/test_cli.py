@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from daemon_harness import Daemon, drop, in_own_process, in_process, rows
 from helpers import wait_for
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InvalidRequestError, OperationalError
 
 from daemon.cli import app
 from daemon.config.config import load_config
@@ -399,9 +400,11 @@ def test_a_command_waits_for_a_service_that_is_busy(daemon):
     assert daemon.cli("resume", "m").returncode == 0
 
 
-def test_a_ledger_that_cannot_be_read_is_one_clear_line(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    "cause", [sqlite3.OperationalError("disk I/O error"), psycopg.Error("disk I/O error\n  LINE 1")]
+)
+def test_a_ledger_that_cannot_be_read_is_one_clear_line(capsys, monkeypatch, cause):
     """Not a traceback; status 3."""
-    cause = sqlite3.OperationalError("disk I/O error")
 
     def fail(*_: object, **__: object) -> None:
         raise OperationalError("select", None, cause)
@@ -410,3 +413,14 @@ def test_a_ledger_that_cannot_be_read_is_one_clear_line(capsys, monkeypatch):
     assert app.run(["status"]) == 3
     told = capsys.readouterr().err
     assert "disk I/O error" in told and "driftd doctor" in told and told.count("\n") == 1
+
+
+def test_a_mistake_of_ours_is_not_taken_for_the_ledger(monkeypatch):
+    """It is shown as it is, to be reported."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise InvalidRequestError("a bug")
+
+    monkeypatch.setattr("daemon.cli.app.typer.main.get_command", lambda _app: fail)
+    with pytest.raises(InvalidRequestError):
+        app.run(["status"])

@@ -18,7 +18,7 @@ from daemon.reading.look import look
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.operations import BY_REQUEST
 from daemon.runtime.worker.process import Limits, Worker
-from retrain.operations import Request
+from retrain.operations import LabelsRequest, Request
 from retrain.planning.forecast import forecast
 from retrain.records.cycle import CycleState, Stage
 from retrain.records.observation import Observation
@@ -115,6 +115,27 @@ def test_rows_mature_without_anything_new(story: Story) -> None:
         assert labels.load(conn, "m") == before
     story.take("yes3", [{"id": "r3", "y": "yes"}])
     assert story.observed.class_rows == {"yes": 3, "no": 17}
+
+
+def test_a_file_that_comes_while_labels_are_looked_at_is_looked_at_next(story: Story) -> None:
+    """Its labels are in no answer yet; once they are, nobody is asked again."""
+    asked: list[int] = []
+
+    class Busy(Here):
+        async def call(self, request: Request[Any], _timeout_s: float | None = None, _limit: str = "") -> Any:
+            if isinstance(request, LabelsRequest):
+                asked.append(len(request.files))
+                if len(asked) == 1:
+                    path = story.context.data_dir / "b.jsonl"
+                    path.write_text('{"id": "z", "x": 2.0, "y": "yes"}\n')
+                    await take_file(story.context, Taking(path.name, look(path)))  # type: ignore[arg-type]
+            return await super().call(request, _timeout_s, _limit)
+
+    story.context.shared.analyst = Busy("analyst", Limits())
+    story.take("a", [{"id": str(n), "x": float(n), "y": "yes"} for n in range(5)])
+    story.look()
+    story.look()
+    assert asked == [1, 2]
 
 
 def test_nobody_is_asked_while_labels_come_with_their_rows(tmp_path: Path) -> None:

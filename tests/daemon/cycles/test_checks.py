@@ -42,9 +42,9 @@ MEASURED = {"metric": "accuracy", "value": 0.7, "reference": 0.9, "dropped": Tru
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, ledger_url: str | None) -> Iterator[Ledger]:
     """A fresh ledger that knows model m."""
-    opened = new_ledger(tmp_path / "state")
+    opened = new_ledger(tmp_path / "state", ledger_url)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened
@@ -88,6 +88,7 @@ def record(ledger: Ledger, **changes: Any) -> int:
         return checks.record(conn, "m", "file", result(**changes), None)
 
 
+@pytest.mark.file_ledger
 def test_an_older_ledger_is_migrated_and_its_checks_are_kept(tmp_path: Path) -> None:
     """A ledger of schema 0001 opens as one of today; what was recorded is there, what was not known is empty."""
     path = tmp_path / LEDGER

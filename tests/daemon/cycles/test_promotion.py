@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledgers import new_ledger
+from ledgers import configured, new_ledger
 from sqlalchemy import Connection, insert
 
 from daemon.cli import app
@@ -32,7 +32,7 @@ NAMES = [f"v{number:04d}-{number:08x}" for number in range(1, 9)]
 
 def with_versions(folder: Path) -> ModelContext:
     """A model with all of NAMES in its store."""
-    (folder / "config.toml").write_text(CONFIG)
+    (folder / "config.toml").write_text(configured(CONFIG, folder))
     config = load_config(folder / "config.toml")
     ledger = new_ledger(config.state_dir)
     shared = Shared(config, ledger, Worker("analyst", Limits()), TrainingTurn())

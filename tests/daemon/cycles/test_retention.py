@@ -115,6 +115,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModelCon
     ledger.close()
 
 
+@pytest.mark.file_ledger
 def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
     """Years of files slow neither what control asks for each file nor what people ask: all go by an index, and sort
     nothing long."""
@@ -154,6 +155,7 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
     assert plans.scans == []
 
 
+@pytest.mark.file_ledger
 def test_kept_totals_are_what_counting_gives(history):
     """Whatever becomes of files."""
     _, ledger, _ = history
@@ -175,6 +177,7 @@ def count(conn: Connection, table: Table, *wanted: Any) -> int:
     return conn.scalar(select(func.count()).select_from(table).where(*wanted))
 
 
+@pytest.mark.file_ledger
 def test_history_goes_by_age_a_few_rows_at_a_time(history, monkeypatch):
     """Predictions, rejected rows and reports first, then checks and assessments; what a cycle names and the newest
     stay, and what is counted and decided from it does not change."""
@@ -222,6 +225,7 @@ def test_what_a_sweep_counts_is_declared(tmp_path):
     assert counts <= {*declared} and counts <= {*TYPES["integer"].split()}
 
 
+@pytest.mark.file_ledger
 def test_a_kill_in_a_sweep_is_mended_by_the_next(history, monkeypatch):
     """A prediction that is gone while its check still names it goes from the check too."""
     context, ledger, now = history
@@ -246,6 +250,7 @@ def test_a_kill_in_a_sweep_is_mended_by_the_next(history, monkeypatch):
         assert sweep_model(context, now + 91 * DAY)["predictions"] == named - retention.NEWEST_CHECKS
 
 
+@pytest.mark.file_ledger
 def test_it_runs_after_the_start_beside_everything_else_and_ends_with_it(history, monkeypatch):
     """In a thread: the event loop goes on, and a cancelled one stops after its current transaction."""
     context, ledger, now = history

@@ -186,9 +186,9 @@ def test_numbers_differ_by_their_distance_and_must_be_finite():
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def ledger(tmp_path, ledger_url):
     """A ledger with a champion v1 of model m and a cycle of v2."""
-    opened = new_ledger(tmp_path)
+    opened = new_ledger(tmp_path, ledger_url)
     with opened.begin() as conn:
         models.ensure(conn, "m")
         promotions.record(conn, "m", deployments.for_version(conn, "m", "v1", 0.0), "promote", "first", 0.0)

@@ -278,6 +278,7 @@ def test_the_url_may_lie_in_a_file_or_a_credential(database: sqlite3.Connection,
         assert asyncio.run(source.pull()).startswith("3 rows")
 
 
+@pytest.mark.file_ledger
 def test_a_backup_has_what_is_pulled_and_not_yet_taken_in(database: sqlite3.Connection, tmp_path: Path) -> None:
     """And the digests by which rows are known again; restored, it goes on as the service would have."""
     insert(database, 0, 30)

@@ -18,9 +18,9 @@ DAY_S = cpu.DAY_S
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, ledger_url: str | None) -> Iterator[Ledger]:
     """An empty one."""
-    made = new_ledger(tmp_path)
+    made = new_ledger(tmp_path, ledger_url)
     yield made
     made.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bare_model import BINARY
-from ledgers import new_ledger
+from ledgers import DATABASES, new_ledger
 from sqlalchemy import insert
 
 from daemon.cli import app
@@ -23,9 +23,9 @@ from retrain.records.trigger import Trigger
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, ledger_url: str | None) -> Iterator[Ledger]:
     """With a deployment that challengers were compared with."""
-    made = new_ledger(tmp_path)
+    made = new_ledger(tmp_path, ledger_url)
     with made.begin() as conn:
         deployments.for_version(conn, "m", "v0001-00000001", 0.0)
     yield made
@@ -93,7 +93,12 @@ def test_explain_tells_what_was_expected_and_what_came(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(("came", "outside"), [(None, False), (0.01, False), (-0.2, True)])
 def test_versions_explains_its_intervals_and_marks(
-    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str], came: float | None, outside: bool
+    ledger: Ledger,
+    ledger_url: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    came: float | None,
+    outside: bool,
 ) -> None:
     """What the interval of what was expected covers, as `explain` says it, and what the mark says where there is one."""
     cycle = judged(ledger, 2, CycleState.PROMOTED)
@@ -103,6 +108,10 @@ def test_versions_explains_its_intervals_and_marks(
         if came is not None:
             forecasts.record(conn, [{"cycle": cycle.id, "difference": came, "rows": 900, "surprise": 0.0}])
     config = BINARY.replace('"state"', '"."').replace('"data"', f'"{tmp_path.parent / "data"}"')
+    ledger_url = ledger_url or DATABASES.url(tmp_path)
+    if ledger_url is not None:
+        config = config.replace("[service]", '[service]\nledger_file = "url"')
+        (tmp_path / "url").write_text(ledger_url)
     (tmp_path / "config.toml").write_text(config)
     capsys.readouterr()
     assert app.run(["--config", str(tmp_path / "config.toml"), "versions", "m"]) == 0

@@ -51,9 +51,9 @@ def watch(
 
 
 @pytest.fixture
-def conn(tmp_path: Path) -> Iterator[Connection]:
+def conn(tmp_path: Path, ledger_url: str | None) -> Iterator[Connection]:
     """Of a new ledger."""
-    ledger = new_ledger(tmp_path)
+    ledger = new_ledger(tmp_path, ledger_url)
     with ledger.begin() as opened:
         yield opened
     ledger.close()

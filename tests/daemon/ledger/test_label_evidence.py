@@ -14,7 +14,8 @@ from ledgers import new_ledger
 from sqlalchemy import create_engine, event
 
 from daemon.config.paths import LEDGER
-from daemon.ledger import Ledger, assessments, engine, files, labels, models, observe, retention, tables
+from daemon.ledger import Ledger, assessments, files, labels, models, observe, retention, tables
+from daemon.ledger.backends import sqlite
 from daemon.ledger.migrate import upgrade
 from daemon.reading.look import Look
 from retrain.records.label_state import Arrival, LabelState
@@ -27,9 +28,9 @@ TAKEN = {
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, ledger_url: str | None) -> Iterator[Ledger]:
     """A fresh ledger that knows model m."""
-    opened = new_ledger(tmp_path)
+    opened = new_ledger(tmp_path, ledger_url)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened
@@ -148,10 +149,11 @@ def test_data_that_was_taken_in_counts_once_and_for_good(ledger: Ledger) -> None
     assert batches(ledger) == 2
 
 
+@pytest.mark.file_ledger
 def test_a_planner_of_before_goes_on_from_what_it_added_up(tmp_path: Path) -> None:
     """Nothing that it counted is counted again, and no budget is earned for data of before."""
     made = create_engine(f"sqlite:///{tmp_path / LEDGER}")
-    event.listen(made, "connect", engine._prepare)
+    event.listen(made, "connect", sqlite._prepare)
     upgrade(made, "0011")
     made.dispose()
     before = {"version": 2, "assessed": 8, "regret": {"sum": 0.25, "files": 3, "credit": 0.5}}

@@ -1,9 +1,12 @@
 """The ledger on a real SQLite file: files, champions, commands, and what becomes of a damaged or newer one."""
 
+import contextlib
 import grp
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,9 +49,9 @@ LOOKS = [Look(size, size, size, size) for size in range(1, 9)]
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def ledger(tmp_path, ledger_url):
     """A fresh ledger that knows model m."""
-    opened = new_ledger(tmp_path)
+    opened = new_ledger(tmp_path, ledger_url)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened
@@ -273,11 +276,14 @@ def test_live_traffic_is_told_from_dropped_files(ledger):
         assert assessments.candidates(conn, "m", 0) == [1, *range(11, 71)]
 
 
-def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):
-    """data_version changes when anyone commits."""
+def test_a_poller_sees_a_change_of_another_process(ledger, ledger_url, tmp_path):
+    """data_version changes when anyone commits, and where nobody does not."""
     before = ledger.data_version()
-    with sqlite3.connect(tmp_path / LEDGER) as other:
-        other.execute("UPDATE models SET paused = 1")
+    with contextlib.closing(new_ledger(tmp_path, ledger_url)) as other:
+        states(other)
+        assert ledger.data_version() == before
+        with other.begin() as conn:
+            models.set_paused(conn, "m", True)
     assert ledger.data_version() != before
 
 
@@ -395,3 +401,21 @@ def test_a_name_that_is_no_text_may_stand_in_any_reason(ledger):
         assert commands.get(conn, number).message == "caf\\udce9.csv is held"
         copy = next(row for row in files.listed(conn, "m") if row.path == "copy.csv")
         assert copy.reason == "same content as caf\\udce9.csv" and name in files.known(conn, "m")
+
+
+@pytest.mark.file_ledger
+def test_a_ledger_in_a_file_loads_nothing_of_another_database(tmp_path):
+    """Neither at the start of a service or a server nor by its queries: it would cost each process thirty milliseconds."""
+    new_ledger(tmp_path).close()
+    script = f"""if True:
+        import sys
+        from pathlib import Path
+        import daemon.server.__main__, daemon.service.application
+        from daemon.ledger import models, open_ledger
+        ledger = open_ledger(Path({str(tmp_path)!r}))
+        with ledger.begin() as conn:
+            models.ensure(conn, "m")
+        print(*sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not [name for name in done.stdout.split() if "psycopg" in name or "postgresql" in name]

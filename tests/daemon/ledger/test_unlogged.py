@@ -38,9 +38,9 @@ MISSING = {
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def ledger(tmp_path, ledger_url):
     """One in which something of each kind was committed."""
-    opened = open_ledger(tmp_path)
+    opened = open_ledger(tmp_path, url=ledger_url)
     with opened.begin() as conn:
         for table, values in ROWS:
             conn.execute(insert(table).values(**values))

@@ -194,7 +194,7 @@ def test_a_server_that_begins_now_counts_the_same(world: World) -> None:
 @contextlib.contextmanager
 def away(world: World) -> Iterator[None]:
     """The ledger is not there; whoever had it open has it no more."""
-    path = world.ledger.path
+    path = world.ledger.file
     world.ledger.close()
     path.rename(path.with_suffix(".aside"))
     try:

@@ -150,8 +150,8 @@ def test_a_server_starts_by_the_description_while_the_ledger_is_away(
     standing: Standing, away: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What control wrote down is served; what the ledger says later goes first, and no empty ledger is made."""
-    monkeypatch.setattr("daemon.ledger.engine.FOLLOWER_BUSY_S", 0.0)
-    context, path = standing.context, standing.context.shared.ledger.path
+    monkeypatch.setattr("daemon.ledger.backends.sqlite.FOLLOWER_BUSY_S", 0.0)
+    context, path = standing.context, standing.context.shared.config.paths.ledger
     standing.promote(standing.good)
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, "m")

@@ -644,7 +644,7 @@ def test_a_file_that_fails_in_a_way_nobody_thought_of_lets_others_pass(context, 
         raise ZeroDivisionError("nobody thought of it")
 
     monkeypatch.setattr(context.shared.analyst, "call", digest)
-    monkeypatch.setattr("daemon.intake.take_in._duplicate", broken)
+    monkeypatch.setattr("daemon.intake.take_in._odd_classes", broken)
     with capture_logs() as told:
         outcomes = [asyncio.run(take_file(context, Taking("a.csv", Look(1, 1, 1, 1)))) for _ in range(2)]
     assert outcomes == [Taken.LATER] * 2

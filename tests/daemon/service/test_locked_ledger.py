@@ -42,7 +42,7 @@ def make_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[]
     monkeypatch.setattr("daemon.service.application.Servers", SilentServers)
     (tmp_path / "config.toml").write_text(CONFIG.format(port=free_port()))
     new_ledger(load_config(tmp_path / "config.toml").state_dir).close()
-    monkeypatch.setattr("daemon.ledger.engine.BUSY_TIMEOUT_S", 3600)
+    monkeypatch.setattr("daemon.ledger.backends.sqlite.BUSY_TIMEOUT_S", 3600)
     return lambda: Service(load_config(tmp_path / "config.toml"), {})
 
 
@@ -100,7 +100,7 @@ def test_a_start_waits_for_the_lock(
 ) -> None:
     """It says so once, and begins to work when the lock is free."""
     if exclusive:
-        monkeypatch.setattr("daemon.ledger.engine.BUSY_TIMEOUT_S", 0.01)
+        monkeypatch.setattr("daemon.ledger.backends.sqlite.BUSY_TIMEOUT_S", 0.01)
         monkeypatch.setattr("daemon.ledger.sound.BUSY_S", 0.01)
     monkeypatch.setattr("daemon.service.application.LEDGER_LOOK_S", 0.01)
     state = load_config(tmp_path / "config.toml").state_dir

@@ -1,0 +1,92 @@
+"""The ledger's schema in PostgreSQL: made as it is today, since none is older than that; what tables cannot say - the
+counts that the database keeps, the writers' turns - stands here. Later migrations are the same for all databases."""
+
+from sqlalchemy import Connection, Engine, text
+
+from daemon.ledger.tables import metadata
+from daemon.ledger.totals import BUCKET
+from retrain.durable import crash_point
+
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+"""Whatever is configured for the role or the database: after the turn a statement sees what was committed before."""
+TURNS = """
+CREATE TABLE ledger_fence (term bigint NOT NULL);
+INSERT INTO ledger_fence VALUES (0);
+CREATE FUNCTION ledger_turn(mine bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1, hashtext(current_schema()));
+  IF mine > 0 AND NOT EXISTS (SELECT FROM ledger_fence WHERE term = mine) THEN
+    RAISE EXCEPTION 'another service took over the ledger' USING ERRCODE = 'DRF01';
+  END IF;
+END $$
+"""
+"""A transaction of the service is refused where its term is over; one of a command, which has none (0), only waits."""
+DOCUMENTS = r"""
+CREATE FUNCTION ledger_text(document text, VARIADIC keys text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN json_extract_path_text(document::json, VARIADIC keys);
+EXCEPTION WHEN data_exception THEN
+  document := regexp_replace(document, '([,:[]\s*)(NaN|-?Infinity)(?=\s*[],}])', '\1null', 'g');
+  document := regexp_replace(document, '(?<!\\)((?:\\\\)*)\\u(d[89a-f][0-9a-f]{2})', '\1\\\\u\2', 'g');
+  RETURN json_extract_path_text(document::json, VARIADIC keys);
+END $$
+"""
+"""A text within a document. One number that is none, or one text that is no valid Unicode, as a name of a file may be,
+would fail each query that looks at its row: there they are read as null, and as they are written in other columns."""
+COUNTERS = f"""
+CREATE FUNCTION count_file(one files, sign integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO file_totals (model, bucket, state, kind, files, rows, labelled_rows)
+  VALUES (one.model, coalesce(one.seq, 0) / {BUCKET}, one.state, one.kind, sign, sign * one.rows,
+          sign * one.labelled_rows)
+  ON CONFLICT (model, bucket, state, kind) DO UPDATE SET files = file_totals.files + excluded.files,
+    rows = file_totals.rows + excluded.rows, labelled_rows = file_totals.labelled_rows + excluded.labelled_rows;
+  IF one.state = 'accepted' AND json_typeof(one.class_rows::json) = 'object' THEN
+    INSERT INTO class_totals (model, class, rows)
+    SELECT one.model, key, sign * value::bigint FROM json_each_text(one.class_rows::json)
+    ON CONFLICT (model, class) DO UPDATE SET rows = class_totals.rows + excluded.rows;
+  END IF;
+END $$;
+CREATE FUNCTION count_taken(one files, sign integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF one.kind = 'rows' AND one.state IN ('accepted', 'expired') THEN
+    UPDATE models SET taken_in = taken_in + sign * CASE WHEN one.rows <= 1000 THEN least(1000, 5 * one.rows)
+                                                        ELSE least(3000, one.rows) END WHERE name = one.model;
+  END IF;
+END $$;
+CREATE FUNCTION count_files() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP <> 'INSERT' THEN PERFORM count_file(OLD, -1); END IF;
+  IF TG_OP <> 'DELETE' THEN PERFORM count_file(NEW, 1); END IF;
+  IF TG_OP = 'UPDATE' THEN PERFORM count_taken(OLD, -1); END IF;
+  IF TG_OP <> 'DELETE' THEN PERFORM count_taken(NEW, 1); END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER files_counted AFTER INSERT OR DELETE ON files FOR EACH ROW EXECUTE FUNCTION count_files();
+CREATE TRIGGER files_counted_again AFTER UPDATE OF model, seq, state, kind, rows, labelled_rows, class_rows ON files
+FOR EACH ROW EXECUTE FUNCTION count_files()
+"""  # noqa: S608 - a number of ours
+"""The same counts that triggers keep in a file of SQLite (migrations 0006, 0010 and 0012): of files by state and kind,
+of labels by class, and of what was taken in since ever, which rows that leave the ledger do not take back."""
+NO_PARAMETERS = {"no_parameters": True}
+
+
+def create(engine: Engine, head: str) -> None:
+    """Make it, all at once or not at all, unless somebody did a moment ago."""
+    with engine.connect() as connection:
+        _several(connection, f"{BEGIN}; SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
+        if connection.scalar(text("SELECT to_regclass('ledger_fence')")) is None:
+            for index in (one for table in metadata.sorted_tables for one in table.indexes):
+                index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
+            metadata.create_all(connection, checkfirst=False)
+            for statements in (TURNS, DOCUMENTS, COUNTERS):
+                _several(connection, statements)
+            _several(connection, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+            connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
+            crash_point("migration.before_commit")
+        connection.commit()
+    crash_point("migration.committed")
+
+
+def _several(connection: Connection, statements: str) -> None:
+    connection.exec_driver_sql(statements, execution_options=NO_PARAMETERS)

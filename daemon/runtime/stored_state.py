@@ -1,0 +1,303 @@
+"""The state folder's lasting files in an object store: put there before the ledger names them, and fetched where
+another host goes on with the ledger. The folder is a copy then, which may be lost.
+
+Who publishes a file does so as ever, and is observed; whoever is about to commit waits until all that was published is
+in the store (see `daemon.runtime.ledger_wait`). What is gone from the folder goes from the store a while later."""
+
+import asyncio
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from daemon.config.paths import FORGET_KEY, KEPT_FOLDERS, SNAPSHOTS, SPOOL, VERSIONS, StatePaths
+from daemon.ledger import Ledger
+from daemon.ledger.references import References, references_of
+from daemon.runtime.log import get_logger
+from retrain import durable
+from retrain.records.errors import Refused, Retry
+from retrain.store.backends.objects import ObjectStore, StoreFailed
+from retrain.store.versions import has_all_files
+
+log = get_logger()
+AT_ONCE = 8
+"""Objects that are put or fetched side by side."""
+SHORTEST_S, LONGEST_S = 0.5, 10.0
+"""Pauses between tries while the store is away."""
+TOLD_AFTER_S = 5.0
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How many objects and bytes came; `missing` are names of the ledger that the store does not have."""
+
+    files: int
+    bytes: int
+    missing: tuple[str, ...]
+
+
+class StoredState:
+    """What of a state folder is in a store. `reason` says why the store cannot be used now, "" while it can."""
+
+    def __init__(self, store: ObjectStore, state: Path, grace_s: float, clock: Callable[[], float] = time.monotonic):
+        self.store, self.reason = store, ""
+        self._paths, self._grace_s, self._clock = StatePaths(state), grace_s, clock
+        self._changed: dict[str, None] = {}
+        self._lock, self._putting = threading.Lock(), asyncio.Lock()
+        self._gone_s: dict[str, float] = {}
+        self._pool = ThreadPoolExecutor(AT_ONCE, "store")
+
+    def observe(self) -> None:
+        """Note from here on what this process publishes."""
+        durable.observe(self.note)
+
+    def close(self) -> None:
+        """Note no more."""
+        durable.observe(None)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def note(self, path: Path) -> None:
+        """A file or folder was published or changed; any thread may say so."""
+        name = self._name(path)
+        if name is not None and path.exists():
+            with self._lock:
+                self._changed[name] = None
+
+    async def __call__(self) -> None:
+        """Return once all that was published until now is in the store, however long that takes."""
+        pause_s, since_s = SHORTEST_S, self._clock()
+        while self._changed or self._putting.locked():
+            async with self._putting:
+                if not (names := self._taken()):
+                    continue
+                try:
+                    await self._put_beside(names)
+                    self._reached(since_s)
+                    pause_s = SHORTEST_S
+                    continue
+                except StoreFailed as error:
+                    self._put_back(names)
+                    self._failed(str(error))
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_S)
+
+    async def _put_beside(self, names: Iterable[str]) -> None:
+        """In a thread; that it takes long is told meanwhile."""
+        putting = asyncio.ensure_future(asyncio.to_thread(self.put, names))
+        if not (await asyncio.wait({putting}, timeout=TOLD_AFTER_S))[0]:
+            self._failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s")
+        await putting
+
+    def put(self, names: Iterable[str]) -> None:
+        """Put what is there of these files and folders; of a folder its manifest last. StoreFailed."""
+        files = list[str]()
+        for name in names:
+            path = self._paths.state / name
+            inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+            files += [told for one in inside if not one.is_dir() and (told := self._name(one)) is not None]
+        self._side_by_side(self._put_one, [name for name in files if not _is_last(name)])
+        self._side_by_side(self._put_one, [name for name in files if _is_last(name)])
+
+    def fetch(self, named: References, was_copy: bool) -> Fetched:
+        """Have of the state folder's lasting files exactly those that a ledger names, as the store has them: what it
+        does not name goes if the folder `was_copy` of the same before, what may have changed comes anew, and what the
+        store lacks is put. StoreFailed, Retry where the disk does not take them, Refused where the folder's files are
+        of another ledger."""
+        folders = named.versions | named.adoptions
+        plain = named.files | named.spare
+
+        def is_named(name: str) -> bool:
+            return name in plain or "/".join(name.split("/")[:3]) in folders
+
+        there = {name: one for name, one in self.store.names().items() if is_named(name)}
+        if named.versions and not any(self._has_version(folder, there) for folder in named.versions):
+            raise StoreFailed(
+                f"{self.store.place} has no version of this ledger: is it the right bucket?", hopeless=True
+            )
+        here = [str(self._name(path)) for path in self._local()]
+        unnamed = [name for name in here if not is_named(name)]
+        if not was_copy and len(unnamed) == len(here) > 0:
+            raise Refused(
+                f"{self._paths.state} has files of another ledger; nothing was changed", "name an empty state_dir"
+            )
+        for name in unnamed if was_copy else ():
+            durable.remove(self._paths.state / name, "store.remove_local")
+        lacked = [name for name in here if is_named(name) and name not in there]
+        fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
+        fresh.sort(key=_is_last)
+        self._side_by_side(self._get_one, fresh)
+        for folder in named.versions:
+            self._checked(folder)
+        self.put(sorted(lacked, key=_is_last))
+        needed = (*named.files, *(f"{folder}/{MANIFEST}" for folder in named.versions))
+        missing = tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
+        return Fetched(len(fresh), sum(there[name].size for name in fresh), missing)
+
+    def put_missing(self) -> int:
+        """Put what the folder has and the store lacks; how many. StoreFailed."""
+        there = self.store.names()
+        names = [name for path in self._local() if (name := self._name(path)) is not None and name not in there]
+        self.put(names)
+        return len(names)
+
+    def sweep(self, at_once: bool = False) -> int:
+        """Delete what has been gone from the folder for the time of grace; how many. With `at_once` all that is gone
+        but versions, which others may be loading. Nothing where the folder itself is gone. StoreFailed."""
+        if not self._paths.copied.exists():
+            return 0
+        here = {self._name(path) for path in self._local()}
+        gone = [name for name in self.store.names() if name not in here and self._name(self._paths.state / name)]
+        now_s = self._clock()
+        self._gone_s = {name: self._gone_s.get(name, now_s) for name in gone}
+        is_urgent = [at_once and not name.startswith(f"{VERSIONS}/") for name in gone]
+        due = [
+            name for name, urgent in zip(gone, is_urgent, strict=True)
+            if urgent or now_s - self._gone_s[name] >= self._grace_s
+        ]  # fmt: skip
+        due = [name for name in due if not (self._paths.state / name).exists()]  # it came back meanwhile
+        self.store.delete(due)
+        for name in due:
+            del self._gone_s[name]
+        return len(due)
+
+    def make_whole(self, ledger: Ledger) -> bool:
+        """Have the folder be a whole copy of what the ledger names, once this service is the one that writes it: where
+        the service before worked in it, the store gets what it lacks; else the folder is made anew of the store. No,
+        told once, where that cannot be now."""
+        began_s, place, term = self._clock(), ledger.place, ledger.term
+        copied = self._copied(place)
+        try:
+            if copied in (term - 1, term):
+                self.put_missing()
+            else:
+                with ledger.connect() as conn:
+                    named = references_of(conn)
+                found = self.fetch(named, was_copy=copied is not None)
+                if found.missing:
+                    log.error("store_lacks", files=len(found.missing), first=found.missing[0])
+                if found.files:
+                    seconds = round(self._clock() - began_s, 1)
+                    log.info("store_fetched", files=found.files, bytes=found.bytes, seconds=seconds)
+            self._say_copied(place, term)
+        except (OSError, Retry) as error:
+            self._failed(str(error))
+            return False
+        self._reached(began_s)
+        return True
+
+    # --- whose copy it is ---------------------------------------------------------------------------------
+
+    def _copied(self, place: str) -> int | None:
+        """Of which term of this ledger, and this store, the folder is a whole copy; None of none."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(self._paths.copied.read_bytes())
+            if told["store"] == self.store.place and told["ledger"] == place:
+                return int(told["term"])
+        return None
+
+    def _say_copied(self, place: str, term: int) -> None:
+        """Write that the folder is whole, as of that term of the ledger."""
+        told = {"store": self.store.place, "ledger": place, "term": term}
+        durable.replace_file(self._paths.copied, json.dumps(told).encode() + b"\n", "store.copied")
+
+    # --- one by one ---------------------------------------------------------------------------------------
+
+    def _put_one(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # gone again
+            self.store.put(name, self._paths.state / name)
+
+    def _get_one(self, name: str) -> None:
+        """Under a hidden name first; a snapshot is named by what it holds."""
+        final = self._paths.state / name
+        final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hidden = final.with_name(f".{final.name}.tmp")
+        with contextlib.suppress(FileNotFoundError):  # swept meanwhile
+            self.store.get(name, hidden)
+            if name.startswith(f"{SNAPSHOTS}/") and not durable.sha256(hidden).startswith(final.stem):
+                hidden.unlink()
+                raise StoreFailed(f"{self.store.place}/{name} is not what its name says")
+            try:
+                durable.publish_file(hidden, final, "store.fetch")
+            except OSError as error:
+                hidden.unlink(missing_ok=True)
+                raise Retry(f"{final}: {error.strerror}") from None
+
+    def _checked(self, folder: str) -> None:
+        """A version that is not whole, or is another one than its manifest says, comes anew as a whole."""
+        path = self._paths.state / folder
+        if (path / MANIFEST).is_file() and not has_all_files(path):
+            durable.remove(path, "store.remove_local")
+            self._side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
+
+    def _has_version(self, folder: str, there: Collection[str]) -> bool:
+        manifest = f"{folder}/{MANIFEST}"
+        return manifest in there or (self._paths.state / manifest).is_file()
+
+    def _is_here(self, name: str, size: int) -> bool:
+        """Only what is named by what it holds can be known to be the same."""
+        path = self._paths.state / name
+        first = PurePosixPath(name).parts[0]
+        if first not in (SNAPSHOTS, VERSIONS) or name.endswith(f"/{MANIFEST}"):
+            return False
+        try:
+            return path.stat().st_size == size
+        except OSError:
+            return False
+
+    def _local(self) -> Iterator[Path]:
+        """The lasting files that are here."""
+        for first in KEPT_FOLDERS:
+            for folder, _, names in os.walk(self._paths.state / first):
+                for name in names:
+                    if self._name(path := Path(folder, name)) is not None:
+                        yield path
+        if self._paths.forget_key.exists():
+            yield self._paths.forget_key
+
+    def _name(self, path: Path) -> str | None:
+        """What a lasting file or folder is called in the store; None of others."""
+        try:
+            told = path.relative_to(self._paths.state)
+        except ValueError:
+            return None
+        parts = told.parts
+        if told.as_posix() == FORGET_KEY:
+            return FORGET_KEY
+        is_kept = len(parts) > 2 and parts[0] in KEPT_FOLDERS and parts[2] != SPOOL  # FOLDER/MODEL/...
+        if not is_kept or any(part.startswith(".") for part in parts) or path.is_symlink():
+            return None
+        return told.as_posix()
+
+    def _side_by_side(self, act: Callable[[str], None], names: Collection[str]) -> None:
+        for _ in self._pool.map(act, names):
+            pass
+
+    def _taken(self) -> list[str]:
+        with self._lock:
+            names, self._changed = list(self._changed), {}
+        return names
+
+    def _put_back(self, names: Iterable[str]) -> None:
+        with self._lock:
+            self._changed = {**dict.fromkeys(names), **self._changed}
+
+    def _failed(self, why: str) -> None:
+        if not self.reason:
+            log.warning("store_awaited", reason=why)
+        self.reason = why
+
+    def _reached(self, since_s: float) -> None:
+        if self.reason:
+            log.info("store_reached", seconds=round(self._clock() - since_s, 1))
+        self.reason = ""
+
+
+def _is_last(name: str) -> bool:
+    """What says that all before it is there."""
+    return name.endswith(f"/{MANIFEST}")

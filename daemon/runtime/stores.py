@@ -1,0 +1,50 @@
+"""The object store that a configuration names, and what is said of how it is reached, which may be a secret."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from daemon.config.config import Config
+from daemon.runtime.secret_files import read_secret, secret_file
+from retrain.records.errors import Refused
+from retrain.store.backends.objects import OPTIONS, ObjectStore
+
+CREDENTIAL = "driftd-store"
+NEEDS_DATABASE = (
+    "[service] store is for a ledger in a database: one in state_dir is lost with the folder",
+    "name one in [service] ledger, or leave store out and use `driftd backup`",
+)
+
+
+def configured_store(config: Config, environment: Mapping[str, str] = os.environ) -> ObjectStore | None:
+    """That of `[service] store`; None without it. Refused where what says how it is reached cannot be read."""
+    if config.service.store is None:
+        return None
+    return ObjectStore(config.service.store, store_options(config, environment))
+
+
+def store_options(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
+    """By the names of the environment's variables: those of the file before those of the environment. Refused says
+    which line is none, and nothing that is in it."""
+    found = {name: value for name, value in environment.items() if name in OPTIONS and value}
+    file = _file(config, environment)
+    if file is None:
+        return found
+    for number, line in enumerate(read_secret(file).decode("utf-8", "replace").splitlines(), 1):
+        name, sign, value = line.strip().removeprefix("export ").partition("=")
+        if not name or name.startswith("#"):
+            continue
+        if not sign or name.strip() not in OPTIONS:
+            raise Refused(f"{file}, line {number}: expected one of {', '.join(OPTIONS[:6])} … and = behind it")
+        found[name.strip()] = value.strip().strip("\"'")
+    return found
+
+
+def store_files(config: Config, environment: Mapping[str, str]) -> Iterator[Path]:
+    """The file that is read for it, if any."""
+    if config.service.store is not None and (file := _file(config, environment)) is not None:
+        yield file
+
+
+def _file(config: Config, environment: Mapping[str, str]) -> Path | None:
+    return secret_file(config, config.service.store_file, CREDENTIAL, environment)

@@ -1,0 +1,146 @@
+"""A real S3 server for tests: Ceph's object gateway of Debian's packages, with its data in memory; gone after the tests."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.request
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from daemon_harness import free_port
+from helpers import wait_for
+
+from retrain.store.backends.objects import ObjectStore
+
+PROGRAMS = "radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool"
+needs_s3 = pytest.mark.skipif(
+    any(shutil.which(name) is None for name in PROGRAMS),
+    reason="there is no S3 server: `apt install radosgw ceph-osd ceph-mon ceph-common`",
+)
+KEY, SECRET = "driftd", "battery-staple"
+CONFIGURATION = """\
+[global]
+fsid = {fsid}
+mon host = v2:127.0.0.1:{mon}/0
+public addr = 127.0.0.1
+auth allow insecure global id reclaim = false
+keyring = {folder}/keyring
+run dir = {folder}
+admin socket = {folder}/$name.asok
+pid file = {folder}/$name.pid
+log file = {folder}/$name.log
+mon data = {folder}/mon
+osd data = {folder}/osd
+osd objectstore = memstore
+memstore device bytes = 2147483648
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 1
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+mon allow pool size one = true
+osd class load list = *
+osd class default list = *
+rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw max concurrent requests = 64
+rgw thread pool size = 16
+debug mon = 0
+debug osd = 0
+debug rgw = 0
+debug ms = 0
+"""
+
+
+@dataclass(frozen=True)
+class S3:
+    """Where it listens."""
+
+    folder: Path
+    port: int
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """How it is reached, as the environment's variables say it."""
+        return {
+            "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+        }  # fmt: skip
+
+    def bucket(self) -> str:
+        """The URI of a new bucket."""
+        from obstore import sign
+        from obstore.store import S3Store
+
+        name = f"b{uuid.uuid4().hex}"
+        config = {option.lower(): value for option, value in self.options.items()}
+        store = S3Store(name, config=config, client_options={"allow_http": True})  # type: ignore[arg-type]
+        url = sign(store, "PUT", "", timedelta(minutes=1))
+        urllib.request.urlopen(urllib.request.Request(url, data=b"", method="PUT"), timeout=60).close()
+        return f"s3://{name}"
+
+    def store(self, uri: str) -> ObjectStore:
+        """As driftd uses it."""
+        return ObjectStore(uri, self.options)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Requests get no answer meanwhile."""
+        pid = int((self.folder / "client.rgw.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def running_s3() -> Iterator[S3]:
+    """One monitor, one store of objects in memory, one gateway."""
+    folder = Path(tempfile.mkdtemp(prefix="driftd-s3-"))
+    server = S3(folder, free_port())
+    try:
+        _start(server)
+        yield server
+    finally:
+        for file in folder.glob("*.pid"):
+            os.kill(int(file.read_text()), signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(server: S3) -> None:
+    folder, fsid, mon, osd = server.folder, str(uuid.uuid4()), free_port(), str(uuid.uuid4())
+    configuration, keys = folder / "ceph.conf", str(folder / "keyring")
+    configuration.write_text(CONFIGURATION.format(folder=folder, fsid=fsid, mon=mon, port=server.port))
+    for name in ("mon", "osd"):
+        (folder / name).mkdir()
+    of = ("-c", str(configuration))
+    _run("ceph-authtool", "--create-keyring", keys, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
+    for who in ("client.admin", "client.rgw"):
+        caps = [word for part in ("mon", "osd", "mgr") for word in ("--cap", part, "allow *")]
+        _run("ceph-authtool", keys, "--gen-key", "-n", who, *caps)
+    monitors = str(folder / "monmap")
+    _run("monmaptool", "--create", "--fsid", fsid, "--addv", "a", f"v2:127.0.0.1:{mon}", monitors)
+    _run("ceph-mon", *of, "--mkfs", "-i", "a", "--monmap", monitors, "--keyring", keys)
+    _run("ceph-mon", *of, "-i", "a")
+    key = _run("ceph-authtool", "--gen-print-key").strip()
+    _run("ceph", *of, "osd", "new", osd, "-i", "-", said=f'{{"cephx_secret": "{key}"}}')
+    _run("ceph-authtool", keys, "-n", "osd.0", "--add-key", key)
+    _run("ceph-osd", *of, "-i", "0", "--mkfs", "--osd-uuid", osd)
+    _run("ceph-osd", *of, "-i", "0")
+    _run("radosgw", *of, "-n", "client.rgw")
+    user = ("user", "create", "--uid=test", "--display-name=test", f"--access-key={KEY}", f"--secret={SECRET}")
+    _run("radosgw-admin", *of, "-n", "client.rgw", *user)
+    wait_for((folder / "client.rgw.pid").exists)
+
+
+def _run(program: str, *arguments: str, said: str = "") -> str:
+    done = subprocess.run([program, *arguments], input=said, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, f"{program}: {done.stderr}"
+    return done.stdout

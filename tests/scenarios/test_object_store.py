@@ -1,0 +1,182 @@
+"""A whole daemon whose ledger is in a real PostgreSQL and whose files are in a real S3 store."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from daemon_harness import FAST, Daemon, drop, rows
+from helpers import wait_for
+from postgresql import Server, needs_postgresql
+from s3 import S3, SECRET, needs_s3
+
+from daemon.ledger import open_ledger
+from daemon.ledger.references import references_of
+
+pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
+
+
+@pytest.fixture
+def url(postgresql: Server) -> Iterator[str]:
+    """Of a database with an empty ledger."""
+    with postgresql.ledger() as made:
+        yield made
+
+
+@pytest.fixture
+def make_host(make_daemon: Callable[..., Daemon], s3: S3, url: str) -> Callable[[], Daemon]:
+    """Makes a host with an empty state folder of its own, on the same ledger and the same store as the others."""
+    bucket = s3.bucket()
+
+    def make() -> Daemon:
+        host = make_daemon(
+            FAST, service=f'page = false\nledger_file = "url"\nstore = "{bucket}/driftd"\nstore_file = "options"'
+        )
+        (host.folder / "url").write_text(url)
+        (host.folder / "options").write_text("".join(f"{name}={value}\n" for name, value in s3.options.items()))
+        for name in ("url", "options"):
+            (host.folder / name).chmod(0o600)
+        return host
+
+    return make
+
+
+def named_but_missing(host: Daemon, s3: S3, url: str) -> set[str]:
+    """What the ledger names and the store lacks."""
+    ledger = open_ledger(host.folder / "state", url=url, create=False, read_only=True)
+    with ledger.connect() as conn:
+        named = references_of(conn)
+    ledger.close()
+    bucket = next(line for line in host.config.read_text().splitlines() if line.startswith("store ="))
+    there = set(s3.store(bucket.split('"')[1]).names())
+    wanted = named.files | named.spare | {f"{folder}/manifest.json" for folder in named.versions}
+    return set(wanted - there)
+
+
+def on_another(host: Daemon, other: Daemon) -> Daemon:
+    """The other host sees the same data folder."""
+    for file in host.data.iterdir():
+        other.data.joinpath(file.name).write_bytes(file.read_bytes())
+    return other
+
+
+def test_another_host_goes_on_with_all_that_was_committed(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
+    """A host is killed and its folder is gone: another one with an empty folder has its files fetched, answers the same
+    to the bit, takes no file twice and the next one. The store has all that the ledger names, and no secret is told."""
+    first = make_host()
+    first.start()
+    drop(rows(1), first.data / "a.csv")
+    promoted = first.wait("version_promoted")
+    first.wait("model_swapped", version=promoted["version"])
+    first.wait("cycle_finished")
+    answer = first.predict().json()
+    first.kill()
+    assert not named_but_missing(first, s3, url)
+
+    second = on_another(first, make_host())
+    second.start()
+    assert second.wait("store_fetched")["files"] > 10
+    second.wait("model_swapped", version=promoted["version"])
+    assert second.predict().json() == answer
+    drop(rows(3), second.data / "c.csv")
+    second.wait("file_accepted", file="c.csv")
+    assert [event["file"] for event in second.seen("file_accepted")] == ["c.csv"]
+    assert not named_but_missing(second, s3, url)
+    assert any("the store s3://" in one["what"] and one["level"] == "ok" for one in second.json("doctor"))
+    assert second.stop() == 0
+    assert SECRET not in "\n".join([*first.raw, *second.raw])
+
+
+@pytest.mark.long
+def test_a_cycle_ends_on_another_host_and_the_first_one_follows(
+    make_host: Callable[[], Daemon], s3: S3, url: str
+) -> None:
+    """Killed amid a cycle, whose unfinished work is gone with the folder, it begins that cycle anew on the other host;
+    the first one, started again after that, has the other's files in place of its own and takes nothing twice."""
+    first = make_host()
+    first.start()
+    drop(rows(1), first.data / "a.csv")
+    promoted = first.wait("version_promoted")
+    first.wait("cycle_finished")
+    drop(rows(2, 2000, shift=2.0, flip=True), first.data / "b.parquet")
+    first.wait("stage_finished", stage="prepare", since=first.events.index(promoted) + 1)
+    first.kill()
+    second = on_another(first, make_host())
+    second.start()
+    better = second.wait("version_promoted")
+    assert better["version"] != promoted["version"]
+    second.wait("model_swapped", version=better["version"])
+    second.wait("cycle_finished")
+    assert not list(second.seen("file_accepted")) and len(second.json("versions", "m")) == 2
+    assert second.stop() == 0
+
+    since = len(first.events)
+    first.start()
+    first.wait("store_fetched", since=since)
+    assert first.predict().json()["version"] == better["version"]
+    assert not list(first.seen("file_accepted", since=since))
+    assert first.stop() == 0
+    assert not named_but_missing(first, s3, url)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "point", ["store.before_put", "store.after_put", "control.file_committed", "store.copied.before_write"]
+)
+def test_a_kill_anywhere_loses_nothing(make_host: Callable[[], Daemon], s3: S3, url: str, point: str) -> None:
+    """Killed between a file and its commit: whichever host goes on, the store has what the ledger names and each file
+    is taken once."""
+    first = make_host()
+    first.start()
+    drop(rows(1), first.data / "a.csv")
+    first.wait("cycle_finished")
+    first.plan(f"control {point} 1 1 KILL")
+    first.stop()
+    first.start(wait_ready=not point.startswith("store.copied"))
+    drop(rows(2), first.data / "b.csv")
+    first.wait_dead()
+    assert not named_but_missing(first, s3, url)
+    second = on_another(first, make_host())
+    second.start()
+    second.wait("store_fetched")
+    wait_for(lambda: second.json("status")["models"]["m"]["files"]["accepted"] == 2)
+    taken = [*first.seen("file_accepted", file="b.csv"), *second.seen("file_accepted", file="b.csv")]
+    assert len(taken) <= 1
+    assert second.stop() == 0
+    assert not named_but_missing(second, s3, url)
+
+
+@pytest.mark.long
+def test_who_is_forgotten_is_gone_from_the_store(make_host: Callable[[], Daemon], s3: S3) -> None:
+    """When the command is answered no object holds their rows, whatever the time of grace."""
+    host = make_host()
+    host.config.write_text(host.config.read_text() + 'who = "category"\n')
+    host.start()
+    table = rows(1).append_column("who", [[f"person-{n:04d}" for n in range(600)]])
+    drop(table, host.data / "a.csv")
+    host.wait("cycle_finished")
+    bucket = next(line for line in host.config.read_text().splitlines() if line.startswith("store ="))
+    store = s3.store(bucket.split('"')[1])
+    before = {name for name in store.names() if name.startswith("snapshots/")}
+    (host.data / "a.csv").unlink()
+    host.cli("forget", "--model", "m", "--id", "person-0007", "--column", "who")
+    host.wait("people_forgotten")
+    after = {name for name in store.names() if name.startswith("snapshots/")}
+    assert before and after and not before & after
+    assert host.stop() == 0
+
+
+def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
+    """While the store gives no answer predictions go on, and a dropped file is not committed; once it answers it is."""
+    host = make_host()
+    host.start()
+    drop(rows(1), host.data / "a.csv")
+    host.wait("model_swapped")
+    host.wait("cycle_finished")
+    with s3.away():
+        drop(rows(2), host.data / "b.csv")
+        host.wait("store_awaited")
+        assert host.predict().status_code == 200
+        assert not [event for event in host.seen("file_accepted") if event["file"] == "b.csv"]
+    host.wait("file_accepted", file="b.csv")
+    host.wait("store_reached")
+    assert not named_but_missing(host, s3, url)
+    assert host.stop() == 0
