@@ -184,7 +184,7 @@ class StoredState:
                 if found.files:
                     seconds = round(self._clock() - began_s, 1)
                     log.info("store_fetched", files=found.files, bytes=found.bytes, seconds=seconds)
-            self._say_copied(place, term)
+            self.say_copied(place, term)
         except (OSError, Retry) as error:
             self._failed(str(error))
             return False
@@ -201,7 +201,7 @@ class StoredState:
                 return int(told["term"])
         return None
 
-    def _say_copied(self, place: str, term: int) -> None:
+    def say_copied(self, place: str, term: int) -> None:
         """Write that the folder is whole, as of that term of the ledger."""
         told = {"store": self.store.place, "ledger": place, "term": term}
         durable.replace_file(self._paths.copied, json.dumps(told).encode() + b"\n", "store.copied")

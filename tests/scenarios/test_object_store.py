@@ -1,11 +1,13 @@
 """A whole daemon whose ledger is in a real PostgreSQL and whose files are in a real S3 store."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
-from postgresql import Server, needs_postgresql
+from postgresql import PASSWORD, Server, needs_postgresql
 from s3 import S3, SECRET, needs_s3
 
 from daemon.ledger import open_ledger
@@ -162,6 +164,44 @@ def test_who_is_forgotten_is_gone_from_the_store(make_host: Callable[[], Daemon]
     after = {name for name in store.names() if name.startswith("snapshots/")}
     assert before and after and not before & after
     assert host.stop() == 0
+
+
+def test_a_folder_moves_into_a_database_and_a_store(
+    make_host: Callable[[], Daemon], first_model: Path, s3: S3, postgresql: Server
+) -> None:
+    """`driftd migrate-state` moves a service that began with a folder; the service goes on with all that it knew, and
+    so does another host. A service that runs, and a second time, are refused with the way out."""
+    host = make_host()
+    for name in ("state", "data"):
+        shutil.copytree(first_model / name, host.folder / name, symlinks=True, dirs_exist_ok=True)
+    with postgresql.database("moved"):
+        pass
+    url = postgresql.url("moved")
+    (host.folder / "url").write_text(url)
+    refused = host.start(wait_ready=False).wait_dead()
+    assert refused != 0 and "migrate-state" in host.tail()
+    told = host.cli("migrate-state", "--json").stdout
+    assert '"rows"' in told and PASSWORD not in told
+    again = host.cli("migrate-state", check=False)
+    assert again.returncode != 0 and "moved before" in again.stderr
+    assert not named_but_missing(host, s3, url)
+    host.start()
+    host.wait("model_swapped")
+    answer = host.predict().json()
+    drop(rows(3), host.data / "c.csv")
+    host.wait("file_accepted", file="c.csv")
+    assert not list(host.seen("store_fetched")) and not list(host.seen("file_accepted", file="a.csv"))
+    running = host.cli("migrate-state", check=False)
+    assert running.returncode != 0
+    assert host.stop() == 0
+
+    other = on_another(host, make_host())
+    (other.folder / "url").write_text(url)
+    other.start()
+    other.wait("store_fetched")
+    other.wait("model_swapped")
+    assert other.predict().json() == answer
+    assert other.stop() == 0
 
 
 def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
