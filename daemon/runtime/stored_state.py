@@ -51,6 +51,7 @@ class StoredState:
         self._changed: dict[str, None] = {}
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
         self._gone_s: dict[str, float] = {}
+        self._failed_s = 0.0
         self._pool = ThreadPoolExecutor(AT_ONCE, "store")
 
     def observe(self) -> None:
@@ -71,19 +72,19 @@ class StoredState:
 
     async def __call__(self) -> None:
         """Return once all that was published until now is in the store, however long that takes."""
-        pause_s, since_s = SHORTEST_S, self._clock()
+        pause_s = SHORTEST_S
         while self._changed or self._putting.locked():
             async with self._putting:
                 if not (names := self._taken()):
                     continue
                 try:
                     await self._put_beside(names)
-                    self._reached(since_s)
+                    self.reached()
                     pause_s = SHORTEST_S
                     continue
                 except StoreFailed as error:
                     self._put_back(names)
-                    self._failed(str(error))
+                    self.failed(str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_S)
 
@@ -91,7 +92,7 @@ class StoredState:
         """In a thread; that it takes long is told meanwhile."""
         putting = asyncio.ensure_future(asyncio.to_thread(self.put, names))
         if not (await asyncio.wait({putting}, timeout=TOLD_AFTER_S))[0]:
-            self._failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s")
+            self.failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s")
         await putting
 
     def put(self, names: Iterable[str]) -> None:
@@ -138,6 +139,22 @@ class StoredState:
         needed = (*named.files, *(f"{folder}/{MANIFEST}" for folder in named.versions))
         missing = tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
         return Fetched(len(fresh), sum(there[name].size for name in fresh), missing)
+
+    def fetch_version(self, folder: str) -> None:
+        """Have a published version, whole or not at all. StoreFailed, too where the store has none that is whole."""
+        final = self._paths.state / folder
+        if (final / MANIFEST).is_file():
+            return
+        hidden = final.with_name(f".{final.name}.tmp")
+        durable.remove(hidden, "store.leftover")
+        places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in self.store.names(f"{folder}/")}
+        for place in places.values():
+            place.parent.mkdir(parents=True, exist_ok=True)
+        self._side_by_side(lambda name: self.store.get(name, places[name]), places)
+        if not has_all_files(hidden):
+            durable.remove(hidden, "store.leftover")
+            raise StoreFailed(f"{self.store.place}/{folder} is not whole")
+        durable.publish_folder(hidden, final, "store.fetch")
 
     def put_missing(self) -> int:
         """Put what the folder has and the store lacks; how many. StoreFailed."""
@@ -186,9 +203,9 @@ class StoredState:
                     log.info("store_fetched", files=found.files, bytes=found.bytes, seconds=seconds)
             self.say_copied(place, term)
         except (OSError, Retry) as error:
-            self._failed(str(error))
+            self.failed(str(error))
             return False
-        self._reached(began_s)
+        self.reached()
         return True
 
     # --- whose copy it is ---------------------------------------------------------------------------------
@@ -287,14 +304,17 @@ class StoredState:
         with self._lock:
             self._changed = {**dict.fromkeys(names), **self._changed}
 
-    def _failed(self, why: str) -> None:
+    def failed(self, why: str) -> None:
+        """It cannot be used now; told once."""
         if not self.reason:
             log.warning("store_awaited", reason=why)
+            self._failed_s = self._clock()
         self.reason = why
 
-    def _reached(self, since_s: float) -> None:
+    def reached(self) -> None:
+        """It can be used; told where it could not."""
         if self.reason:
-            log.info("store_reached", seconds=round(self._clock() - since_s, 1))
+            log.info("store_reached", seconds=round(self._clock() - self._failed_s, 1))
         self.reason = ""
 
 

@@ -1,11 +1,13 @@
 """A whole daemon whose ledger is in a real PostgreSQL and whose files are in a real S3 store."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import local_http
 import pytest
-from daemon_harness import FAST, Daemon, drop, rows
+from daemon_harness import FAST, Daemon, drop, free_port, rows
 from helpers import wait_for
 from postgresql import PASSWORD, Server, needs_postgresql
 from s3 import S3, SECRET, needs_s3
@@ -202,6 +204,45 @@ def test_a_folder_moves_into_a_database_and_a_store(
     other.wait("model_swapped")
     assert other.predict().json() == answer
     assert other.stop() == 0
+
+
+def test_servers_on_another_host_follow_and_need_neither_afterwards(
+    make_host: Callable[[], Daemon], s3: S3, url: str
+) -> None:
+    """`driftd serve` with an empty folder fetches what is promoted, and answers to the bit as the host that made it; a
+    promotion there is swapped here. Labels are refused with the way out. With the store silent, the database refusing
+    and the other host gone it goes on, and starts again, by what it has."""
+    first = make_host()
+    first.start()
+    drop(rows(1), first.data / "a.csv")
+    promoted = first.wait("version_promoted")
+    first.wait("model_swapped", version=promoted["version"])
+    first.wait("cycle_finished")
+
+    follower = make_host()
+    follower.start(command="serve")
+    assert follower.predict().json() == first.predict().json()
+    refused = local_http.post(f"{follower.url}/models/m/feedback", json={"labels": [{"id": "a", "label": "yes"}]})
+    assert refused.status_code == 503 and "driftd run" in refused.json()["error"]
+    drop(rows(2, 2000, shift=2.0, flip=True), first.data / "b.parquet")
+    better = first.wait("version_promoted", since=first.events.index(promoted) + 1)
+    follower.wait("model_swapped", version=better["version"])
+    first.wait("model_swapped", version=better["version"])
+    first.wait("cycle_finished", since=first.events.index(better))
+    wait_for(lambda: follower.predict().json() == first.predict().json())
+    answer = follower.predict().json()
+
+    first.kill()
+    with s3.away():
+        assert follower.predict().json() == answer
+        assert follower.stop() == 0
+        (follower.folder / "url").write_text(re.sub(r":\d+/", f":{free_port()}/", url))
+        since = len(follower.events)
+        follower.start(command="serve")
+        assert follower.predict().json() == answer
+        assert follower.wait("ledger_awaited", since=since)
+        assert follower.stop() == 0
+    assert not list(follower.seen("swap_failed"))
 
 
 def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
