@@ -11,20 +11,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 from daemon.config.paths import FORGET_KEY, KEPT_FOLDERS, SNAPSHOTS, SPOOL, VERSIONS, StatePaths
 from daemon.ledger import Ledger
 from daemon.ledger.references import References, references_of
 from daemon.runtime.log import get_logger
+from daemon.runtime.looking import Looking
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.store.backends.objects import ObjectStore, StoreFailed
 from retrain.store.versions import has_all_files
 
 log = get_logger()
+T = TypeVar("T")
 AT_ONCE = 8
 """Objects that are put or fetched side by side."""
 SHORTEST_S, LONGEST_S = 0.5, 10.0
@@ -52,16 +54,19 @@ class StoredState:
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
         self._gone_s: dict[str, float] = {}
         self._failed_s = 0.0
-        self._pool = ThreadPoolExecutor(AT_ONCE, "store")
+        self._threads = Looking()
 
     def observe(self) -> None:
         """Note from here on what this process publishes."""
         durable.observe(self.note)
 
+    async def beside(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What work that asks the store returns, in a thread that keeps no process from ending."""
+        return await self._threads.run(work, *arguments)
+
     def close(self) -> None:
         """Note no more."""
         durable.observe(None)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def note(self, path: Path) -> None:
         """A file or folder was published or changed; any thread may say so."""
@@ -90,7 +95,7 @@ class StoredState:
 
     async def _put_beside(self, names: Iterable[str]) -> None:
         """In a thread; that it takes long is told meanwhile."""
-        putting = asyncio.ensure_future(asyncio.to_thread(self.put, names))
+        putting = asyncio.ensure_future(self.beside(self.put, names))
         if not (await asyncio.wait({putting}, timeout=TOLD_AFTER_S))[0]:
             self.failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s")
         await putting
@@ -292,8 +297,27 @@ class StoredState:
         return told.as_posix()
 
     def _side_by_side(self, act: Callable[[str], None], names: Collection[str]) -> None:
-        for _ in self._pool.map(act, names):
-            pass
+        """In threads that keep no process from ending, since a store may give no answer for long; the first error."""
+        left, errors = iter(list(names)), list[Exception]()
+
+        def work() -> None:
+            while not errors:
+                with self._lock:
+                    name = next(left, None)
+                if name is None:
+                    return
+                try:
+                    act(name)
+                except Exception as error:
+                    errors.append(error)
+
+        threads = [threading.Thread(target=work, name="store", daemon=True) for _ in range(min(AT_ONCE, len(names)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def _taken(self) -> list[str]:
         with self._lock:

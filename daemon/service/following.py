@@ -42,7 +42,7 @@ class Following:
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
-            if await asyncio.to_thread(self.look):
+            if await self._stored.beside(self.look):
                 self._changed()
             await asyncio.sleep(LOOK_S)
 

@@ -80,7 +80,7 @@ class OnlyServer:
         if self._stored is not None:
             ledger = followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))
             following = Following(self._config, ledger, self._stored, self._servers.follow)
-            await asyncio.to_thread(following.look)
+            await self._stored.beside(following.look)
             tasks.append(asyncio.create_task(supervise(following.run, log, FAILURE_PAUSE_S)))
         await self._stopping.asked.wait()
         log.info("service_stopping")

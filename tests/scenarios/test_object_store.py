@@ -232,6 +232,8 @@ def test_servers_on_another_host_follow_and_need_neither_afterwards(
     wait_for(lambda: follower.predict().json() == first.predict().json())
     answer = follower.predict().json()
 
+    assert not [one["what"] for one in follower.json("doctor") if one["level"] == "error" and "port" not in one["what"]]
+
     first.kill()
     with s3.away():
         assert follower.predict().json() == answer
@@ -260,4 +262,7 @@ def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[[], Dae
     host.wait("file_accepted", file="b.csv")
     host.wait("store_reached")
     assert not named_but_missing(host, s3, url)
-    assert host.stop() == 0
+    with s3.away():
+        drop(rows(3), host.data / "c.csv")
+        host.wait("store_awaited", since=len(host.events))
+        assert host.stop() == 0  # it does not wait for the store
