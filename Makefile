@@ -10,7 +10,8 @@ SHARED := numpy psutil tzdata
 PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 # What runs over PostgreSQL as well, in place of a file of SQLite.
-ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles
+ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(addprefix tests/scenarios/,test_loop.py \
+	test_crash.py test_error_stream.py test_prediction_log.py test_rollout.py test_suspicion.py)
 # Where it is set, each of the hundreds of processes of the tests compiles what it imports of the sources anew.
 export PYTHONDONTWRITEBYTECODE :=
 

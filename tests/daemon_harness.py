@@ -125,8 +125,8 @@ class Daemon:
 
     # --- life -------------------------------------------------------------------------------------------
 
-    def start(self, crash_at: str = "", wait_ready: bool = True) -> "Daemon":
-        """Start `driftd run`; events of earlier runs stay in `events`. A ledger without a file is there before the first
+    def start(self, crash_at: str = "", wait_ready: bool = True, command: str = "run") -> "Daemon":
+        """Start `driftd run`, or another such command; events of earlier runs stay in `events`. A ledger without a file is there before the first
         start: what makes one is tested by itself."""
         environment = dict(os.environ, OMP_NUM_THREADS="1")
         environment.pop(VARIABLE, None)
@@ -138,7 +138,7 @@ class Daemon:
         if self.faults.exists():
             environment[VARIABLE] = str(self.faults)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon", "-c", str(self.config), "run"],
+            [sys.executable, "-m", "daemon", "-c", str(self.config), command],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
             cwd=ROOT,
         )  # fmt: skip

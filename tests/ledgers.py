@@ -68,7 +68,9 @@ def configured(config: str, folder: Path, state: str = "state") -> str:
         return config
     (folder / URL_FILE).write_text(url)
     (folder / URL_FILE).chmod(0o600)
-    return config.replace("[service]\n", f'[service]\nledger_file = "{URL_FILE}"\n', 1)
+    service = "[service]\n"
+    text = config if service in config else service + config
+    return text.replace(service, f'{service}ledger_file = "{URL_FILE}"\n', 1)
 
 
 def new_ledger(state_dir: Path, url: str | None = None) -> Ledger:

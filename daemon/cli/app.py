@@ -26,7 +26,17 @@ Exit status: 0 fine, 1 "yes, drift" or "no, refused", 2 wrong use or bad configu
 
 COMMANDS = {
     "Look at data": ("demo", "init", "compare", "check", "predict", "replay"),
-    "The service": ("run", "serve", "reload", "install-service", "doctor", "notify", "backup", "restore"),
+    "The service": (
+        "run",
+        "serve",
+        "reload",
+        "install-service",
+        "doctor",
+        "notify",
+        "backup",
+        "restore",
+        "migrate-state",
+    ),
     "What it did and why": ("status", "history", "versions", "files", "explain", "logs"),
     "Decide yourself": (
         "pull",

@@ -137,6 +137,11 @@ class StatePaths:
         return self.state / LEDGER
 
     @property
+    def moved_ledger(self) -> Path:
+        """The file of a ledger that was moved into a database."""
+        return self.state / f"{LEDGER}.moved"
+
+    @property
     def forget_key(self) -> Path:
         """By which people who are forgotten are known again."""
         return self.state / FORGET_KEY

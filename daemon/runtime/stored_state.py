@@ -11,20 +11,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 from daemon.config.paths import FORGET_KEY, KEPT_FOLDERS, SNAPSHOTS, SPOOL, VERSIONS, StatePaths
 from daemon.ledger import Ledger
 from daemon.ledger.references import References, references_of
 from daemon.runtime.log import get_logger
+from daemon.runtime.looking import Looking
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.store.backends.objects import ObjectStore, StoreFailed
 from retrain.store.versions import has_all_files
 
 log = get_logger()
+T = TypeVar("T")
 AT_ONCE = 8
 """Objects that are put or fetched side by side."""
 SHORTEST_S, LONGEST_S = 0.5, 10.0
@@ -51,16 +53,20 @@ class StoredState:
         self._changed: dict[str, None] = {}
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
         self._gone_s: dict[str, float] = {}
-        self._pool = ThreadPoolExecutor(AT_ONCE, "store")
+        self._failed_s = 0.0
+        self._threads = Looking()
 
     def observe(self) -> None:
         """Note from here on what this process publishes."""
         durable.observe(self.note)
 
+    async def beside(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What work that asks the store returns, in a thread that keeps no process from ending."""
+        return await self._threads.run(work, *arguments)
+
     def close(self) -> None:
         """Note no more."""
         durable.observe(None)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def note(self, path: Path) -> None:
         """A file or folder was published or changed; any thread may say so."""
@@ -71,27 +77,27 @@ class StoredState:
 
     async def __call__(self) -> None:
         """Return once all that was published until now is in the store, however long that takes."""
-        pause_s, since_s = SHORTEST_S, self._clock()
+        pause_s = SHORTEST_S
         while self._changed or self._putting.locked():
             async with self._putting:
                 if not (names := self._taken()):
                     continue
                 try:
                     await self._put_beside(names)
-                    self._reached(since_s)
+                    self.reached()
                     pause_s = SHORTEST_S
                     continue
                 except StoreFailed as error:
                     self._put_back(names)
-                    self._failed(str(error))
+                    self.failed(str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_S)
 
     async def _put_beside(self, names: Iterable[str]) -> None:
         """In a thread; that it takes long is told meanwhile."""
-        putting = asyncio.ensure_future(asyncio.to_thread(self.put, names))
+        putting = asyncio.ensure_future(self.beside(self.put, names))
         if not (await asyncio.wait({putting}, timeout=TOLD_AFTER_S))[0]:
-            self._failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s")
+            self.failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s")
         await putting
 
     def put(self, names: Iterable[str]) -> None:
@@ -139,6 +145,22 @@ class StoredState:
         missing = tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
         return Fetched(len(fresh), sum(there[name].size for name in fresh), missing)
 
+    def fetch_version(self, folder: str) -> None:
+        """Have a published version, whole or not at all. StoreFailed, too where the store has none that is whole."""
+        final = self._paths.state / folder
+        if (final / MANIFEST).is_file():
+            return
+        hidden = final.with_name(f".{final.name}.tmp")
+        durable.remove(hidden, "store.leftover")
+        places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in self.store.names(f"{folder}/")}
+        for place in places.values():
+            place.parent.mkdir(parents=True, exist_ok=True)
+        self._side_by_side(lambda name: self.store.get(name, places[name]), places)
+        if not has_all_files(hidden):
+            durable.remove(hidden, "store.leftover")
+            raise StoreFailed(f"{self.store.place}/{folder} is not whole")
+        durable.publish_folder(hidden, final, "store.fetch")
+
     def put_missing(self) -> int:
         """Put what the folder has and the store lacks; how many. StoreFailed."""
         there = self.store.names()
@@ -184,11 +206,11 @@ class StoredState:
                 if found.files:
                     seconds = round(self._clock() - began_s, 1)
                     log.info("store_fetched", files=found.files, bytes=found.bytes, seconds=seconds)
-            self._say_copied(place, term)
+            self.say_copied(place, term)
         except (OSError, Retry) as error:
-            self._failed(str(error))
+            self.failed(str(error))
             return False
-        self._reached(began_s)
+        self.reached()
         return True
 
     # --- whose copy it is ---------------------------------------------------------------------------------
@@ -201,7 +223,7 @@ class StoredState:
                 return int(told["term"])
         return None
 
-    def _say_copied(self, place: str, term: int) -> None:
+    def say_copied(self, place: str, term: int) -> None:
         """Write that the folder is whole, as of that term of the ledger."""
         told = {"store": self.store.place, "ledger": place, "term": term}
         durable.replace_file(self._paths.copied, json.dumps(told).encode() + b"\n", "store.copied")
@@ -275,8 +297,27 @@ class StoredState:
         return told.as_posix()
 
     def _side_by_side(self, act: Callable[[str], None], names: Collection[str]) -> None:
-        for _ in self._pool.map(act, names):
-            pass
+        """In threads that keep no process from ending, since a store may give no answer for long; the first error."""
+        left, errors = iter(list(names)), list[Exception]()
+
+        def work() -> None:
+            while not errors:
+                with self._lock:
+                    name = next(left, None)
+                if name is None:
+                    return
+                try:
+                    act(name)
+                except Exception as error:
+                    errors.append(error)
+
+        threads = [threading.Thread(target=work, name="store", daemon=True) for _ in range(min(AT_ONCE, len(names)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def _taken(self) -> list[str]:
         with self._lock:
@@ -287,14 +328,17 @@ class StoredState:
         with self._lock:
             self._changed = {**dict.fromkeys(names), **self._changed}
 
-    def _failed(self, why: str) -> None:
+    def failed(self, why: str) -> None:
+        """It cannot be used now; told once."""
         if not self.reason:
             log.warning("store_awaited", reason=why)
+            self._failed_s = self._clock()
         self.reason = why
 
-    def _reached(self, since_s: float) -> None:
+    def reached(self) -> None:
+        """It can be used; told where it could not."""
         if self.reason:
-            log.info("store_reached", seconds=round(self._clock() - since_s, 1))
+            log.info("store_reached", seconds=round(self._clock() - self._failed_s, 1))
         self.reason = ""
 
 

@@ -81,7 +81,7 @@ class Server:
 
     def __init__(
         self, config: Config, listener: socket.socket, channel: socket.socket, page: str = "",
-        logged: LoggedCounts | None = None, passed_on: PassedOn | None = None,
+        logged: LoggedCounts | None = None, passed_on: PassedOn | None = None, follows: bool = False,
     ) -> None:  # fmt: skip
         self._config, self._listener, self._channel = config, listener, channel
         self._passed_on = passed_on or PassedOn()
@@ -90,12 +90,12 @@ class Server:
         tokens = load_tokens(config, os.environ)
         origins = Origins(config.service.hosts, is_loopback(listener))
         passage = Passage(page) if page else None
-        self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins, passage)
+        self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins, passage, follows)
         self._app.metrics.logged = logged or self._app.metrics.logged
         self._pools = self._app.pools
         live = {} if self._app.recommending is None else self._app.recommending.live
         loading, looking = self._pools.loading, self._pools.looking
-        self._follower = Follower(config, slots, self._ledger, self._report, loading, looking, live)
+        self._follower = Follower(config, slots, self._ledger, self._report, loading, looking, live, follows)
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
@@ -247,6 +247,7 @@ def main() -> None:
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--page", default="", help="the address of the page process; none where there is no page")
+    parser.add_argument("--follows", action="store_true", help="another host writes the ledger")
     for number in ("--listen-fd", "--control-fd", "--parent"):
         parser.add_argument(number, type=int, required=True)
     options = parser.parse_args()
@@ -268,7 +269,7 @@ def main() -> None:
     channel = socket.socket(fileno=options.control_fd)
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, listener, channel, options.page, logged, passed_on).run())
+        runner.run(Server(config, listener, channel, options.page, logged, passed_on, options.follows).run())
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ from daemon.server.trial import RunningTrial
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
+from retrain.records.settings import PredictionLogSettings
 
 if TYPE_CHECKING:
     from daemon.server.recommendation.handlers import Recommending
@@ -146,9 +147,11 @@ class App:
         tokens: Tokens,
         origins: Origins,
         passage: Passage | None = None,
+        follows: bool = False,
     ) -> None:
+        """With `follows`, on a host without control, nothing is written down that nobody there would take in."""
         self._config, self._slots, self._tokens, self._origins = config, slots, tokens, origins
-        self._passage = passage
+        self._passage, self._follows = passage, follows
         self.metrics = Metrics(slots, version, config.paths)
         self.pools = Pools()
         self._batcher = Batcher(self.pools.predicting, self.pools.own_code)
@@ -159,8 +162,7 @@ class App:
         self.spools = {name: Spool(config.paths.model(name).spool) for name in slots}
         free = config.service.min_free
         self.logs = {
-            name: PredictionLog(name, config.paths.model(name).log_spool, config.models[name].prediction_log, free)
-            for name in slots
+            name: PredictionLog(name, config.paths.model(name).log_spool, self._logged(name), free) for name in slots
         }
         self._handlers: dict[str, Handler] = {
             "predict": self._predict, "infer": self._infer, "invocations": self._invoke, "feedback": self._feedback,
@@ -362,8 +364,14 @@ class App:
         answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
         return Reply(msgspec.json.encode(answer | _drawn(explored)))
 
+    def _logged(self, model: str) -> PredictionLogSettings:
+        found = self._config.models[model].prediction_log
+        return found.model_copy(update={"share": 0.0}) if self._follows else found
+
     async def _feedback(self, call: Call) -> Reply:
         model = call.slot.model
+        if self._follows:
+            raise BadRequest("this host only answers; send labels to the one where `driftd run` works", 503)
         if call.slot.is_elsewhere:
             schema = await self.pools.labels.run(schema_elsewhere, self._config.paths, model)
             reader = RowReader(schema, False)

@@ -46,10 +46,10 @@ class Follower:
 
     def __init__(
         self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report, loading: Pool, looking: Pool,
-        live: "Mapping[str, LiveModel] | None" = None,
+        live: "Mapping[str, LiveModel] | None" = None, by_description: bool = False,
     ) -> None:  # fmt: skip
         self._config, self._slots, self._report = config, slots, report
-        self._source = WantedSource(config.paths, ledger, tuple(slots))
+        self._source = WantedSource(config.paths, ledger, tuple(slots), by_description)
         self._loading, self._looking, self._live = loading, looking, live or {}
         self._hint = asyncio.Event()
         self._hinted = True

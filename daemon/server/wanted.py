@@ -26,9 +26,11 @@ class Wanted:
 
 
 class WantedSource:
-    """Asked in a thread: the ledger and the folder it is in may hang. `away` says why the ledger was not read."""
+    """Asked in a thread: the ledger and the folder it is in may hang. `away` says why the ledger was not read. With
+    `by_description` that alone is read, as on a host whose versions are fetched before they are described."""
 
-    def __init__(self, paths: StatePaths, ledger: Ledger, models: Collection[str]) -> None:
+    def __init__(self, paths: StatePaths, ledger: Ledger, models: Collection[str], by_description: bool) -> None:
+        self._by_description = by_description
         self._paths, self._ledger, self._models = paths, ledger, models
         self.away = ""
         self._version: Version = -1
@@ -38,6 +40,8 @@ class WantedSource:
     def look(self, again: bool) -> Wanted | None:
         """What is wanted; None where nothing changed since the last look, unless it is asked `again`. Most commits
         concern no champion, which two queries for all models show. OSError where the description cannot be read."""
+        if self._by_description:
+            return self._described(again)
         try:
             found = self._in_ledger(again)
         except SQLAlchemyError as error:

@@ -193,7 +193,7 @@ class Service:
             return True
         while not self.stopping.asked.is_set():
             self.notifier.send(STATUS="waiting for the object store", **MORE_TIME)
-            if await asyncio.to_thread(self.store.make_whole, self.ledger):
+            if await self.store.beside(self.store.make_whole, self.ledger):
                 self.store.observe()
                 return True
             with contextlib.suppress(TimeoutError):

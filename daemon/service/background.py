@@ -87,7 +87,7 @@ class Background:
             await asyncio.sleep(SWEEP_S)
             if not self._keepers.resting:
                 with contextlib.suppress(StoreFailed):  # told where it is waited for
-                    if count := await asyncio.to_thread(store.sweep):
+                    if count := await store.beside(store.sweep):
                         log.info("store_swept", files=count)
 
     async def watch_state(self) -> None:

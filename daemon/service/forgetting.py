@@ -82,7 +82,7 @@ class Forgetting:
         await asyncio.to_thread(ledger.purge)
         if (store := self.shared.store) is not None:
             await store()
-            await asyncio.to_thread(store.sweep, at_once=True)
+            await store.beside(store.sweep, True)
         durable.crash_point("forget.purged")
         if refused is not None:
             raise Refused(*refused)

@@ -9,19 +9,26 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from daemon.config.config import Config, ConfigErrors, load_config
-from daemon.runtime.ledgers import ledger_place, open_configured
+from daemon.ledger import followed_ledger
+from daemon.runtime.ledgers import ledger_place, ledger_url, open_configured
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.page_wire import address_of, page_listener
+from daemon.runtime.restarting import supervise
+from daemon.runtime.stored_state import StoredState
+from daemon.runtime.stores import configured_store
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
+from daemon.service.following import Following
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
 from daemon.service.stopping import Stopping
 from daemon.service.totals import Totals
+from retrain import durable
 from retrain.records.errors import Refused, Retry
 
 log = get_logger()
+FAILURE_PAUSE_S = 2.0
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
@@ -53,6 +60,7 @@ class OnlyServer:
         self._listener = listening_socket(config.service.listen, inherited_socket(environment))
         self._page_listener = page_listener() if config.service.page else None
         self._stopping = Stopping()
+        self._stored = self._elsewhere()
 
     async def run(self) -> None:
         """Start, announce, wait for the end, stop."""
@@ -69,6 +77,11 @@ class OnlyServer:
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
         pulse = Pulse(self._notifier, self._watchdog_s, self._silences, lambda: "serving what another driftd promotes")
         tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
+        if self._stored is not None:
+            ledger = followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))
+            following = Following(self._config, ledger, self._stored, self._servers.follow)
+            await self._stored.beside(following.look)
+            tasks.append(asyncio.create_task(supervise(following.run, log, FAILURE_PAUSE_S)))
         await self._stopping.asked.wait()
         log.info("service_stopping")
         self._notifier.send(STOPPING="1")
@@ -81,11 +94,27 @@ class OnlyServer:
             self._page_listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
 
+    def _elsewhere(self) -> StoredState | None:
+        """The store that versions come from, where another host has them; None where this is the folder of the driftd
+        that makes them, or the copy that it left."""
+        store = configured_store(self._config, self._environment)
+        if store is None or self._config.paths.copied.exists():
+            return None
+        durable.make_folder(self._config.state_dir, "follow.folder")
+        return StoredState(store, self._config.state_dir, self._config.service.store_grace)
+
     def _make(self) -> ServerProcess:
         config, silent_s = self._config, hung_s(self._watchdog_s)
         page = "" if self._page_listener is None else address_of(self._page_listener)
         return ServerProcess(
-            self._listener, config.state_dir, config.path, log_message, page, totals=self._totals, hung_s=silent_s
+            self._listener,
+            config.state_dir,
+            config.path,
+            log_message,
+            page,
+            totals=self._totals,
+            hung_s=silent_s,
+            follows=self._stored is not None,
         )
 
     def _page(self) -> PageProcess | None:

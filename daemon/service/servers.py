@@ -92,6 +92,8 @@ class ServerProcess:
     report: Report
     page: str = ""
     """The address of the page process; none where there is no page."""
+    follows: bool = False
+    """Whether another host writes the ledger."""
     totals: Totals | None = None
     """Adds up what the servers count; none for a process that counts nothing."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -187,7 +189,8 @@ class ServerProcess:
     def _command(self) -> list[str]:
         """The module and its arguments, but for those of every such process."""
         folder, config = str(self.state_dir), str(self.config_path)
-        return ["-m", "daemon.server", "--state-dir", folder, "--config", config, "--page", self.page]
+        follows = ["--follows"] if self.follows else []
+        return ["-m", "daemon.server", "--state-dir", folder, "--config", config, "--page", self.page, *follows]
 
     def _log_death(self, status: int | None, pause_s: float) -> None:
         log.error("server_died", status=status, restart_in_s=pause_s)

@@ -418,11 +418,15 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
 
 
 def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
-    """What a sound ledger says of models."""
-    yield from (Finding(*told) for told in key_told(config, conn))
+    """What a sound ledger says of models, and of their files where these are to be here."""
+    is_here = config.service.store is None or config.paths.copied.exists()
+    if is_here:
+        yield from (Finding(*told) for told in key_told(config, conn))
+    else:
+        yield Finding("ok", f"{config.state_dir} is no copy of what the store has: `driftd serve` follows here")
     for name in config.models:
         yield from _unclear(conn, config, name)
-        yield from (Finding(*told) for told in snapshots_told(conn, config, name))
+        yield from (Finding(*told) for told in (snapshots_told(conn, config, name) if is_here else ()))
         if config.models[name].task == "recommendation":
             yield from _items(conn, config, name)
         else:

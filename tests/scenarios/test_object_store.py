@@ -1,11 +1,15 @@
 """A whole daemon whose ledger is in a real PostgreSQL and whose files are in a real S3 store."""
 
+import re
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import local_http
 import pytest
-from daemon_harness import FAST, Daemon, drop, rows
+from daemon_harness import FAST, Daemon, drop, free_port, rows
 from helpers import wait_for
-from postgresql import Server, needs_postgresql
+from postgresql import PASSWORD, Server, needs_postgresql
 from s3 import S3, SECRET, needs_s3
 
 from daemon.ledger import open_ledger
@@ -164,6 +168,85 @@ def test_who_is_forgotten_is_gone_from_the_store(make_host: Callable[[], Daemon]
     assert host.stop() == 0
 
 
+def test_a_folder_moves_into_a_database_and_a_store(
+    make_host: Callable[[], Daemon], first_model: Path, s3: S3, postgresql: Server
+) -> None:
+    """`driftd migrate-state` moves a service that began with a folder; the service goes on with all that it knew, and
+    so does another host. A service that runs, and a second time, are refused with the way out."""
+    host = make_host()
+    for name in ("state", "data"):
+        shutil.copytree(first_model / name, host.folder / name, symlinks=True, dirs_exist_ok=True)
+    with postgresql.database("moved"):
+        pass
+    url = postgresql.url("moved")
+    (host.folder / "url").write_text(url)
+    refused = host.start(wait_ready=False).wait_dead()
+    assert refused != 0 and "migrate-state" in host.tail()
+    told = host.cli("migrate-state", "--json").stdout
+    assert '"rows"' in told and PASSWORD not in told
+    again = host.cli("migrate-state", check=False)
+    assert again.returncode != 0 and "moved before" in again.stderr
+    assert not named_but_missing(host, s3, url)
+    host.start()
+    host.wait("model_swapped")
+    answer = host.predict().json()
+    drop(rows(3), host.data / "c.csv")
+    host.wait("file_accepted", file="c.csv")
+    assert not list(host.seen("store_fetched")) and not list(host.seen("file_accepted", file="a.csv"))
+    running = host.cli("migrate-state", check=False)
+    assert running.returncode != 0
+    assert host.stop() == 0
+
+    other = on_another(host, make_host())
+    (other.folder / "url").write_text(url)
+    other.start()
+    other.wait("store_fetched")
+    other.wait("model_swapped")
+    assert other.predict().json() == answer
+    assert other.stop() == 0
+
+
+def test_servers_on_another_host_follow_and_need_neither_afterwards(
+    make_host: Callable[[], Daemon], s3: S3, url: str
+) -> None:
+    """`driftd serve` with an empty folder fetches what is promoted, and answers to the bit as the host that made it; a
+    promotion there is swapped here. Labels are refused with the way out. With the store silent, the database refusing
+    and the other host gone it goes on, and starts again, by what it has."""
+    first = make_host()
+    first.start()
+    drop(rows(1), first.data / "a.csv")
+    promoted = first.wait("version_promoted")
+    first.wait("model_swapped", version=promoted["version"])
+    first.wait("cycle_finished")
+
+    follower = make_host()
+    follower.start(command="serve")
+    assert follower.predict().json() == first.predict().json()
+    refused = local_http.post(f"{follower.url}/models/m/feedback", json={"labels": [{"id": "a", "label": "yes"}]})
+    assert refused.status_code == 503 and "driftd run" in refused.json()["error"]
+    drop(rows(2, 2000, shift=2.0, flip=True), first.data / "b.parquet")
+    better = first.wait("version_promoted", since=first.events.index(promoted) + 1)
+    follower.wait("model_swapped", version=better["version"])
+    first.wait("model_swapped", version=better["version"])
+    first.wait("cycle_finished", since=first.events.index(better))
+    wait_for(lambda: follower.predict().json() == first.predict().json())
+    answer = follower.predict().json()
+
+    assert not [one["what"] for one in follower.json("doctor") if one["level"] == "error" and "port" not in one["what"]]
+
+    first.kill()
+    with s3.away():
+        assert follower.predict().json() == answer
+        assert follower.stop() == 0
+        (follower.folder / "url").write_text(re.sub(r":\d+/", f":{free_port()}/", url))
+        since = len(follower.events)
+        follower.start(command="serve")
+        assert follower.predict().json() == answer
+        assert follower.wait("ledger_awaited", since=since)
+        assert follower.stop() == 0
+    assert not list(follower.seen("swap_failed"))
+
+
 def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
     """While the store gives no answer predictions go on, and a dropped file is not committed; once it answers it is."""
     host = make_host()
@@ -179,4 +262,7 @@ def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[[], Dae
     host.wait("file_accepted", file="b.csv")
     host.wait("store_reached")
     assert not named_but_missing(host, s3, url)
-    assert host.stop() == 0
+    with s3.away():
+        drop(rows(3), host.data / "c.csv")
+        host.wait("store_awaited", since=len(host.events))
+        assert host.stop() == 0  # it does not wait for the store

@@ -270,7 +270,7 @@ def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: b
         if sound.holds_work(state_dir):
             raise Refused(
                 f"{place} is empty, but {state_dir} has snapshots or versions; nothing was changed",
-                "restore the database's dump, or name a state_dir of its own: a ledger that is a file is not moved",
+                "`driftd migrate-state` moves a ledger that is a file; else restore a dump, or name another state_dir",
             )
         create(backend.engine, head)
         return

@@ -1,6 +1,8 @@
 """The ledger's schema in PostgreSQL: made as it is today, since none is older than that; what tables cannot say - the
 counts that the database keeps, the writers' turns - stands here. Later migrations are the same for all databases."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, Engine, text
 
 from daemon.ledger.tables import metadata
@@ -71,11 +73,12 @@ of labels by class, and of what was taken in since ever, which rows that leave t
 NO_PARAMETERS = {"no_parameters": True}
 
 
-def create(engine: Engine, head: str) -> None:
-    """Make it, all at once or not at all, unless somebody did a moment ago."""
+def create(engine: Engine, head: str, fill: Callable[[Connection], None] | None = None) -> bool:
+    """Make it, and have it filled, all at once or not at all, unless somebody did before; whether it was made."""
     with engine.connect() as connection:
         _several(connection, f"{BEGIN}; SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
-        if connection.scalar(text("SELECT to_regclass('ledger_fence')")) is None:
+        is_new = connection.scalar(text("SELECT to_regclass('ledger_fence')")) is None
+        if is_new:
             for index in (one for table in metadata.sorted_tables for one in table.indexes):
                 index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
             metadata.create_all(connection, checkfirst=False)
@@ -83,9 +86,12 @@ def create(engine: Engine, head: str) -> None:
                 _several(connection, statements)
             _several(connection, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
+            if fill is not None:
+                fill(connection)
             crash_point("migration.before_commit")
         connection.commit()
     crash_point("migration.committed")
+    return is_new
 
 
 def _several(connection: Connection, statements: str) -> None:
