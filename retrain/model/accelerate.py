@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain.model.estimators import NATIVE
+from retrain.model.estimators import NATIVE, categorical_columns
 from retrain.model.version import LoadedVersion
 from retrain.records.errors import Refused, refusing
 from retrain.records.predictions import Floats
@@ -37,7 +37,7 @@ class TreeLoop:
         self.estimator = estimator
         self._trees = [tuple(trees) for trees in estimator._predictors]
         self.bitsets, self.places = estimator._bin_mapper.make_known_categories_bitsets()
-        categorical = _categorical(estimator)
+        categorical = categorical_columns(estimator, estimator.n_features_in_)
         self.order = np.array([*np.flatnonzero(categorical), *np.flatnonzero(~categorical)])
         if estimator._preprocessor is None:
             self.order = np.arange(estimator.n_features_in_)
@@ -172,7 +172,7 @@ def made_up_rows(estimator: Any, count: int) -> Floats:
     """Rows (count, features) on, just above and just below the trees' thresholds, far out, missing, and of every
     category."""
     rng = np.random.default_rng(SEED)
-    categorical = _categorical(estimator)
+    categorical = categorical_columns(estimator, estimator.n_features_in_)
     order = [*np.flatnonzero(categorical), *np.flatnonzero(~categorical)]
     nodes = np.concatenate([tree.nodes for trees in estimator._predictors for tree in trees])
     inner = nodes[nodes["is_leaf"] == 0]
@@ -196,13 +196,6 @@ def _code_table(known: Any) -> Floats:
     table = np.full(int(present.max(initial=-1.0)) + 2, np.nan)
     table[present.astype(np.int64)] = np.arange(len(present), dtype=np.float64)
     return table
-
-
-def _categorical(estimator: Any) -> Any:
-    mask = estimator.categorical_features
-    if mask is None or isinstance(mask, str):
-        return np.zeros(estimator.n_features_in_, dtype=bool)
-    return np.asarray(mask, dtype=bool)
 
 
 def _imported(estimator: Any) -> Any:
