@@ -19,6 +19,7 @@ from retrain.records.predictions import Floats, Labels, Predictions, label_codes
 
 ARGMAX = {
     "HistGradientBoostingClassifier", "RandomForestClassifier", "ExtraTreesClassifier", "LogisticRegression",
+    "SmallClassifier",
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from retrain.rows.held_out import in_reservoir
 from retrain.rows.pools import ALL_ROWS, POOL_ROWS, pools_of
 from retrain.rows.retype import conform
 from retrain.rows.settled import RowLabels, Settling
-from retrain.rows.targets import class_column, target_values
+from retrain.rows.targets import class_column, class_names, target_values
 from retrain.rows.withheld import without_labels
 
 CACHED_BYTES, CACHED_FILE_BYTES = 300_000_000, 1_000_000
@@ -94,7 +94,14 @@ class Batch:
 
     def labels(self, schema: Schema) -> Labels:
         """Labels (n,) of rows that all have one."""
-        return target_values(self.table, schema)
+        if schema.task == "regression":
+            return target_values(self.table, schema)
+        return self._words
+
+    @cached_property
+    def _words(self) -> Labels:
+        words: Labels = class_names(self.table.column(self._target))
+        return words if self.table.column(self._target).null_count else words.astype(np.str_)
 
 
 def together(batches: Sequence[Batch]) -> Batch:
