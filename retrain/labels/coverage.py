@@ -18,7 +18,7 @@ from retrain.labels.file_labels import FileLabels
 
 CERTAIN = 1e-3
 """Probabilities nearer to 0 or 1 are taken as so near."""
-STEPS = 60
+STEPS, FARTHEST, EXACT = 60, 15.0, 1e-12
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ def shifts(files: Sequence[FileLabels], names: Sequence[str]) -> dict[str, Shift
     given = np.concatenate([_of_labelled(file) for file in parts])
     classes = np.concatenate([file.classes for file in parts])
     strata = np.repeat(np.arange(len(parts)), [file.known for file in parts])
+    if len(names) == 2 and bool(np.isin(classes, names).all()):
+        second = shift(classes == names[1], given[:, 1], strata)
+        return {names[0]: Shift(-second.value, second.error), names[1]: second}
     return {name: shift(classes == name, given[:, column], strata) for column, name in enumerate(names)}
 
 
@@ -62,17 +65,31 @@ def shift(happened: NDArray[np.bool_], probabilities: Floats, strata: NDArray[An
     1.099
     """
     odds = logit(np.clip(probabilities, CERTAIN, 1.0 - CERTAIN))
-    total, low, high = float(np.sum(happened)), -15.0, 15.0
-    for _ in range(STEPS):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if expit(odds + middle).sum() < total else (low, middle)
-    expected = expit(odds + middle)
+    alike = bool((odds == odds[:1]).all())
+    total = float(np.sum(happened))
+    intercept = _intercept(odds[:1], total / len(odds)) if alike and len(odds) else _intercept(odds, total)
+    expected = expit(odds + intercept)
     codes = np.unique(strata, return_inverse=True)[1]
     variances = np.bincount(codes, expected * (1.0 - expected))
     excess = np.bincount(codes, happened - expected)
     told = variances > 0
     spread = max(1.0, float(np.mean(excess[told] ** 2 / variances[told]))) if told.any() else 1.0
-    return Shift(middle, math.sqrt(spread / max(float(variances.sum()), CERTAIN)))
+    return Shift(intercept, math.sqrt(spread / max(float(variances.sum()), CERTAIN)))
+
+
+def _intercept(odds: Floats, total: float) -> float:
+    """What to add to log odds (n,) so that `total` rows are expected, at most FARTHEST up or down: by Newton's steps,
+    and by halves where one of them leaves what is between."""
+    low, high, middle = -FARTHEST, FARTHEST, 0.0
+    for _ in range(STEPS):
+        given = expit(odds + middle)
+        excess, slope = float(given.sum()) - total, float(given @ (1.0 - given))
+        low, high = (middle, high) if excess < 0 else (low, middle)
+        step = middle - excess / slope if slope > 0 else math.nan
+        before, middle = middle, step if low < step < high else (low + high) / 2.0
+        if abs(middle - before) < EXACT:
+            break
+    return middle
 
 
 def _of_labelled(file: FileLabels) -> Floats:

@@ -38,12 +38,13 @@ def brier_losses(y: Labels, predictions: Predictions) -> Floats:
 def balanced_accuracy(y: Labels, predictions: Predictions) -> Weighted:
     """Mean recall of the classes that occur in `y`; undefined for a single one."""
     truth, predicted, size = _codes(y, predictions)
-    right = (truth == predicted).astype(np.float64)
     _at_least_two(truth)
+    cells = 2 * truth + (truth == predicted)
 
     def value(weight: Floats) -> float:
-        total = np.bincount(truth, weight, size)
-        hit = np.bincount(truth, weight * right, size)
+        counts = np.bincount(cells, weight, 2 * size)
+        hit = counts[1::2]
+        total = counts[::2] + hit
         present = total > 0
         return float(np.mean(hit[present] / total[present])) if np.count_nonzero(present) > 1 else np.nan
 

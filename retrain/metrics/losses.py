@@ -48,10 +48,11 @@ def _balanced(y: Labels, predictions: Predictions) -> Floats | None:
     """A wrong row of a class costs n / (classes · rows of the class)."""
     if predictions.classes is None:
         return None
-    names, codes, counts = np.unique(y.astype(np.str_), return_inverse=True, return_counts=True)
+    truth = y.astype(np.str_, copy=False)
+    names, codes, counts = np.unique(truth, return_inverse=True, return_counts=True)
     if len(names) < 2:
         raise Undefined("the labels are all of one class")
-    wrong = y.astype(np.str_) != predictions.values.astype(np.str_)
+    wrong = truth != predictions.values.astype(np.str_, copy=False)
     return np.asarray(wrong * (len(y) / (len(names) * counts))[codes], dtype=np.float64)
 
 

@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from retrain.model.preprocessing import MAX_CATEGORIES, Encoding
 from retrain.records.errors import Refused
+from retrain.records.predictions import Floats
 from retrain.records.settings import EstimatorSettings
 from retrain.user_code import is_own, load_function
 
@@ -20,6 +23,8 @@ FOR_MANY = {"max_iter": 50, "learning_rate": 0.2, "max_leaf_nodes": 15, "l2_regu
 a step for each class at once: without a penalty it overshoots. (Of 20,000 rows of 40 classes that depend on pairs of
 columns, 33 % right instead of 4 %, in half of the time; of clouds, which are easier, 84 % instead of 85 %.)"""
 NATIVE = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+BINNED_ROWS = 200_000
+"""Of more rows, scikit-learn finds the bins of boosted trees on so many that it draws."""
 EXPECTED = 'expected "auto", an import path such as "sklearn.ensemble.RandomForestClassifier", or "file.py:factory"'
 
 CALLED = "it is called as factory(seed=…, …) with estimator.seed and each of estimator.params by name"
@@ -63,6 +68,26 @@ def set_categories(estimator: Any, mask: tuple[bool, ...]) -> None:
     """Tell an estimator with native categories which columns hold codes; does nothing to others."""
     if isinstance(estimator, NATIVE) and any(mask):
         estimator.set_params(categorical_features=list(mask))
+
+
+def splittable(estimator: Any, X: Floats) -> Floats:
+    """X (n, features) with zeros in columns of numbers that have fewer values than a leaf must have rows: boosted trees
+    cannot split there, and scikit-learn 1.9 raises where it finds none to bin."""
+    if not isinstance(estimator, NATIVE):
+        return X
+    least = estimator.min_samples_leaf * max(1.0, len(X) / BINNED_ROWS)
+    empty = (~np.isnan(X)).sum(axis=0) < least
+    empty &= ~categorical_columns(estimator, X.shape[1])
+    return np.where(empty, 0.0, X) if empty.any() else X
+
+
+def categorical_columns(estimator: Any, features: int) -> NDArray[np.bool_]:
+    """Which of so many columns boosted trees take as codes of categories, (features,)."""
+    named = estimator.categorical_features
+    columns = np.zeros(features, dtype=bool)
+    if named is not None and not isinstance(named, str):
+        columns[np.asarray(named)] = True
+    return columns
 
 
 def single_threaded(estimator: Any) -> None:

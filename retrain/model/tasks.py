@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
+from retrain.model.estimators import splittable
 from retrain.model.pipeline import RawPipeline
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
 
 ARGMAX = {
     "HistGradientBoostingClassifier", "RandomForestClassifier", "ExtraTreesClassifier", "LogisticRegression",
+    "SmallClassifier",
 }  # fmt: skip
 
 
@@ -140,6 +142,7 @@ def _whole(values: Any) -> Any:
 
 
 def _fit(estimator: Any, X: Floats, y: Any, weight: Floats | None) -> bool:
+    X = splittable(estimator, X)
     if weight is None or np.all(weight == weight[0]):
         estimator.fit(X, y)
         return True

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from retrain.metrics.losses import row_losses
 from retrain.metrics.metric import Metric, weighted
+from retrain.model.accelerate import by_bins
 from retrain.model.blend import concatenate
 from retrain.model.deployment import LoadedDeployment, fair_decision
 from retrain.model.recalibration import Recalibration, class_shares, decision_for
@@ -97,11 +98,23 @@ class Assessor:
             return self._configured(version, up_to)
         if not self.balanced or version.classes is None:
             return None
-        labels = [self.labels(batch) for batch in self.history.newest_pools(SHARE_FILES, up_to, representative=True)]
+        batches = self.history.newest_pools(SHARE_FILES, up_to, representative=True)
+        found: Recalibration = self.memory.get(
+            ("balanced", version.name, *self._labels_of(batches)), lambda: self._balanced(version, batches)
+        )
+        return found
+
+    def _labels_of(self, batches: Sequence[Batch]) -> tuple[Any, ...]:
+        """What tells the labels of these batches from others."""
+        files = tuple((batch.seq, batch.rows_key) for batch in batches)
+        return files, *(self.history.labels_key([part.seq for part in batch.parts]) for batch in batches)
+
+    def _balanced(self, version: LoadedVersion, batches: Sequence[Batch]) -> Recalibration:
+        labels = [self.labels(batch) for batch in batches]
         shares = dict(zip(version.baseline.classes or (), version.baseline.probabilities or (), strict=True))
         y = np.concatenate(labels) if labels else np.array([])
         several = len(np.unique(y.astype(np.str_))) > 1
-        return decision_for(class_shares(y, shares) if several else shares, version.classes)
+        return decision_for(class_shares(y, shares) if several else shares, version.classes or ())
 
     def _configured(self, version: LoadedVersion, up_to: int) -> Recalibration | None:
         """As the newest version's, a threshold that is to be chosen by the newest labelled files."""
@@ -109,9 +122,8 @@ class Assessor:
         if decision is None or decision.rule is None or not decision.rule.chosen:
             return decision
         batches = self.history.newest_pools(SHARE_FILES, up_to)
-        key = "decision", version.name, decision.rule, tuple((batch.seq, batch.rows_key) for batch in batches)
-        labels = tuple(self.history.labels_key([part.seq for part in batch.parts]) for batch in batches)
-        found: Recalibration = self.memory.get((*key, *labels), lambda: self._chosen(version, decision, batches))
+        key = ("decision", version.name, decision.rule, *self._labels_of(batches))
+        found: Recalibration = self.memory.get(key, lambda: self._chosen(version, decision, batches))
         return found
 
     def _chosen(self, version: LoadedVersion, decision: Recalibration, batches: Sequence[Batch]) -> Recalibration:
@@ -154,7 +166,7 @@ def version_predictions(versions: Mapping[str, LoadedVersion], batch: Batch, mem
             if version.is_recorded:
                 return version.predict_table(batch.table)
             X = matrices.get(version.preprocessor, lambda: version.matrix(batch.table))
-            return version.task.predict(version.estimator, X)
+            return version.task.predict(by_bins(version.estimator), X)
 
         predictions: Predictions = memory.get(("predictions", name, batch.rows_key), said)
         return predictions

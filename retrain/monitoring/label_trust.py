@@ -2,12 +2,15 @@
 are brought before the tests of `retrain.labels.trust`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from msgspec import structs
+from numpy.typing import NDArray
 
 from retrain.labels.arrival_curves import curves_by_class, thirds
 from retrain.labels.selection import selection_of
@@ -18,7 +21,7 @@ from retrain.monitoring.assessor import version_predictions
 from retrain.monitoring.cache import Memory
 from retrain.operations import AcceptedFile, LabelsRequest, LabelsResult
 from retrain.records.label_state import Arrival, LabelState
-from retrain.records.predictions import Predictions
+from retrain.records.predictions import Floats, Predictions
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
@@ -34,6 +37,8 @@ RECENT_S, FEWEST_RECENT, RECENT_FILES = 14 * 86400.0, 5, 20
 """What is recent to people: two weeks, or the newest 20 files where these are not five files."""
 SLOW = 0.9
 """The share of a class's labels by which their arrival is called slow."""
+FEW_ROWS = 4_000
+"""Of a longer file nothing is remembered: it would take much memory."""
 SHORTEST_S = 60.0
 """Quicker arrivals are told in files: a history was dropped."""
 
@@ -68,7 +73,7 @@ def judge_labels(
     if labels.maturity is not None and labels.negative is None:
         mature = [seq for seq in judged if 0 < settled.labels_known(seq) == raw.labels_known(seq)]
         trust = Trust(selected=selection_of([_file_labels(raw, seq, served, memory) for seq in mature]).found)
-    return _state(raw, settled, judged, trust, words, now)
+    return _state(raw, settled, judged, trust, words, now, memory)
 
 
 def _judged_files(raw: History) -> list[int]:
@@ -83,16 +88,33 @@ def _lacks(raw: History, seq: int) -> bool:
 
 
 def _file_labels(raw: History, seq: int, served: LoadedDeployment | None, memory: Memory) -> FileLabels:
+    """As they stand now: what is found of them once, as long as they stay the same, and how old the file is."""
+    version = None if served is None else served.version.name
+    found: FileLabels = _once("labels", raw, seq, version, memory, lambda: _young_labels(raw, seq, served, memory))
+    age = raw.settling.files_between(seq)
+    return replace(found, age=age, last_arrival=age + found.last_arrival)
+
+
+def _once(what: str, raw: History, seq: int, also: Hashable, memory: Memory, make: Callable[[], Any]) -> Any:
+    """What is made of the labels of a file, and `also` of something else; not twice of the same."""
+    file, state = raw.file(seq), raw.state(seq)
+    if state is None or file.rows > FEW_ROWS:
+        return make()
+    return memory.get((what, file.snapshot, state, also), make)
+
+
+def _young_labels(raw: History, seq: int, served: LoadedDeployment | None, memory: Memory) -> FileLabels:
+    """As if the file were the newest, whatever it is."""
     table, found = raw.row_labels(seq)
-    age, lags = raw.settling.files_between(seq), found.lags[found.labelled]
+    lags = found.lags[found.labelled]
     answers = None if served is None or _knew(served, raw.file(seq)) else _answers(raw, seq, served, memory)
     return FileLabels(
         seq=seq,
-        age=age,
+        age=0,
         rows=table.num_rows,
         lags=lags,
         classes=_labels(found.believed.filter(pa.array(found.labelled)), raw.schema),
-        last_arrival=age - int(max(lags.max(initial=0), found.changed[found.labelled].max(initial=0))),
+        last_arrival=-int(max(lags.max(initial=0), found.changed[found.labelled].max(initial=0))),
         answers=None if answers is None or answers.classes is not None else answers.values,
         labelled=found.labelled,
         probabilities=None if answers is None else answers.probabilities,
@@ -120,10 +142,16 @@ def _labels(column: Any, schema: Schema) -> Any:
 
 
 def _state(
-    raw: History, settled: History, judged: Sequence[int], trust: Trust | None, words: dict[int, str], now: float | None
+    raw: History,
+    settled: History,
+    judged: Sequence[int],
+    trust: Trust | None,
+    words: dict[int, str],
+    now: float | None,
+    memory: Memory,
 ) -> LabelState:
     recent, recent_s = _recent(raw)
-    unit, arrivals = _arrivals(raw, judged)
+    unit, arrivals = _arrivals(raw, judged, memory)
     believed = settled.past()
     return LabelState(
         rows=sum(raw.rows(seq) for seq in raw.seqs),
@@ -165,21 +193,17 @@ def _recent(raw: History) -> tuple[list[int], float | None]:
     return raw.seqs[-RECENT_FILES:], None
 
 
-def _arrivals(raw: History, judged: Sequence[int]) -> tuple[str, dict[str, Arrival]]:
+def _arrivals(raw: History, judged: Sequence[int], memory: Memory) -> tuple[str, dict[str, Arrival]]:
     """When labels come, by class, in seconds after their row; of a label that came before the next file of rows, after
     its row's file, for a history says nothing of when its labels came. In files where rows have no times."""
     lags, ages, classes = [], [], []
     for seq in judged if raw.settling.waits else ():
-        table, found = raw.row_labels(seq)
-        event = event_times(table, raw.file(seq), raw.schema)[found.labelled]
-        first = found.first[found.labelled]
-        files, place = np.unique(first, return_inverse=True)
-        came = np.array([raw.settling.clock(one) for one in files.tolist()])[place]
-        since = np.where(found.lags[found.labelled] == 0, raw.settling.clock(seq), event)
-        in_seconds = np.where(first < 0, 0.0, (came - since).clip(0.0))
-        lags.append(np.column_stack([found.lags[found.labelled], in_seconds]))
+        came, event, of_classes = _once(
+            "lags", raw, seq, raw.settling.clocks(raw.file(seq)), memory, partial(_lags, raw, seq)
+        )
+        lags.append(came)
         ages.append(np.column_stack([np.full(len(event), raw.settling.files_between(seq)), raw.settling.now - event]))
-        classes.append(_labels(found.believed.filter(pa.array(found.labelled)), raw.schema))
+        classes.append(of_classes)
     if not lags:
         return "files", {}
     lag, age, named = np.concatenate(lags), np.concatenate(ages), np.concatenate(classes)
@@ -190,6 +214,20 @@ def _arrivals(raw: History, judged: Sequence[int]) -> tuple[str, dict[str, Arriv
     return unit, {
         name: Arrival(curve.rows, curve.quantile(0.5), curve.quantile(SLOW)) for name, curve in curves.items()
     }
+
+
+def _lags(raw: History, seq: int) -> tuple[Floats, Floats, NDArray[Any]]:
+    """Of a file's labelled rows: after how many files and how many seconds each label came (m, 2), the times of the
+    rows (m,), and their labels (m,)."""
+    table, found = raw.row_labels(seq)
+    event = event_times(table, raw.file(seq), raw.schema)[found.labelled]
+    first = found.first[found.labelled]
+    files, place = np.unique(first, return_inverse=True)
+    came = np.array([raw.settling.clock(one) for one in files.tolist()])[place]
+    since = np.where(found.lags[found.labelled] == 0, raw.settling.clock(seq), event)
+    in_seconds = np.where(first < 0, 0.0, (came - since).clip(0.0))
+    lags = np.column_stack([found.lags[found.labelled], in_seconds])
+    return lags, event, _labels(found.believed.filter(pa.array(found.labelled)), raw.schema)
 
 
 def _next_at(raw: History, settled: History, now: float | None) -> float | None:

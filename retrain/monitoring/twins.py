@@ -14,11 +14,12 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from retrain.model.estimators import NATIVE, set_categories
+from retrain.model.small_trees import fitted
 from retrain.model.tasks import learn_task
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.cache import Memory
 from retrain.records.errors import Refused
-from retrain.records.predictions import Floats, Labels, Predictions
+from retrain.records.predictions import Floats, Labels, Predictions, label_codes
 from retrain.rows.held_out import NEWEST_FILES
 from retrain.rows.history import History
 
@@ -78,6 +79,8 @@ def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | 
     except Refused:
         return None
     estimator = _tiny(version, X, seed)
+    if isinstance(estimator, NATIVE):
+        return partial(task.predict, fitted(estimator, X, label_codes(y, task.classes) if task.classes else y))
     with config_context(skip_parameter_validation=True, assume_finite=True):
         task.fit(estimator, X, y, None)
     return partial(task.predict, estimator)

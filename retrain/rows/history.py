@@ -26,7 +26,7 @@ from retrain.rows.held_out import in_reservoir
 from retrain.rows.pools import ALL_ROWS, POOL_ROWS, pools_of
 from retrain.rows.retype import conform
 from retrain.rows.settled import RowLabels, Settling
-from retrain.rows.targets import class_column, target_values
+from retrain.rows.targets import class_column, class_names, target_values
 from retrain.rows.withheld import without_labels
 
 CACHED_BYTES, CACHED_FILE_BYTES = 300_000_000, 1_000_000
@@ -94,7 +94,14 @@ class Batch:
 
     def labels(self, schema: Schema) -> Labels:
         """Labels (n,) of rows that all have one."""
-        return target_values(self.table, schema)
+        if schema.task == "regression":
+            return target_values(self.table, schema)
+        return self._words
+
+    @cached_property
+    def _words(self) -> Labels:
+        words: Labels = class_names(self.table.column(self._target))
+        return words if self.table.column(self._target).null_count else words.astype(np.str_)
 
 
 def together(batches: Sequence[Batch]) -> Batch:
@@ -191,7 +198,7 @@ class History:
 
     def row_labels(self, seq: int) -> tuple[pa.Table, RowLabels]:
         """The rows of a file that are judged, and how their labels stand, believed or not."""
-        file, state = self._files[seq], self._state(seq)
+        file, state = self._files[seq], self.state(seq)
 
         def found() -> tuple[pa.Table, RowLabels]:
             table = conform(judged_rows(file)[0], self.schema)
@@ -209,7 +216,8 @@ class History:
         part = Part(seq, self._files[seq].digest, 0, table.num_rows)
         return Batch(seq, (part,), table, reserved, self._files[seq].rows)
 
-    def _state(self, seq: int) -> Hashable | None:
+    def state(self, seq: int) -> Hashable | None:
+        """What the labels of a file's rows follow from: see `Settling.state`."""
         if seq not in self._states:
             self._states[seq] = self.settling.state(self._files[seq])
         return self._states[seq]
@@ -252,7 +260,7 @@ class History:
         """The labels of a file's judged rows that may be believed; of the columns alone that labels need."""
         if seq in self._known:
             return self._known[seq]
-        file, state = self._files[seq], self._state(seq)
+        file, state = self._files[seq], self.state(seq)
         if state is None:
             self._known[seq] = self._count_labels(file)
         else:
@@ -269,18 +277,19 @@ class History:
     def _batch(self, seq: int, table: pa.Table, reserved: Mask) -> Batch:
         """With the labels that may be believed in place of the rows' own."""
         target, file = self.schema.target, self._files[seq]
-        table = believed_labels(conform(table, self.schema), file, self.settling, self.schema)[0]
+        known = self.row_labels(seq)[1] if table.num_rows == file.rows <= JUDGED_ROWS else None
+        table = believed_labels(conform(table, self.schema), file, self.settling, self.schema, known)[0]
         table = self._answered.weighted(table, file, np.asarray(table.column(target).is_valid()))
         part = Part(seq, file.digest, 0, table.num_rows)
         return Batch(seq, (part,), table.replace_schema_metadata({"target": target}), reserved, file.rows)
 
 
 def believed_labels(
-    table: pa.Table, file: AcceptedFile, settling: Settling, schema: Schema
+    table: pa.Table, file: AcceptedFile, settling: Settling, schema: Schema, known: RowLabels | None = None
 ) -> tuple[pa.Table, RowLabels, int]:
-    """A file's rows with the labels that may be believed; how their labels stand; and how many are of classes that do
-    not count."""
-    found, target = settling.labels(table, file), schema.target
+    """A file's rows with the labels that may be believed; how their labels stand, unless that is `known`; and how many
+    are of classes that do not count."""
+    found, target = settling.labels(table, file) if known is None else known, schema.target
     column = found.believed if not pa.types.is_null(found.believed.type) else pa.nulls(table.num_rows, pa.string())
     if target in table.column_names:
         table = table.set_column(table.column_names.index(target), target, column)

@@ -122,6 +122,11 @@ class Settling:
         at = wall if wall is not None else self._of_labels.get(seq, self._accepted[place])
         return float(self._newest_times[place] + max(0.0, at - self._accepted[place]))
 
+    def clocks(self, file: AcceptedFile) -> tuple[float, ...]:
+        """The clock of the data when a file of rows and each file with labels of them came."""
+        touched = () if self._label_files is None else self._label_files.touching(file.snapshot)
+        return tuple(self.clock(seq) for seq in (file.seq, *touched))
+
     def labels(self, table: pa.Table, file: AcceptedFile) -> RowLabels:
         """The labels of a file's rows, of a table with the schema's columns and __row."""
         column, first, late = self._told(table, file)

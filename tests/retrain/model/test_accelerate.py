@@ -8,7 +8,7 @@ from learning import published, rows, schema, table
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 
 from retrain.model import accelerate
-from retrain.model.accelerate import accelerated, accelerated_version, looped, made_up_rows, proof_on
+from retrain.model.accelerate import accelerated, accelerated_version, by_bins, looped, made_up_rows, proof_on
 from retrain.model.encoding import RowEncoder
 from retrain.model.preprocessing import Preprocessor
 from retrain.records.errors import Refused
@@ -59,6 +59,33 @@ def test_the_loop_knows_estimators_with_and_without_categories(mask):
     asked = made_up_rows(trees, 1000)
     asked[:30, 4] = 7.0
     assert np.array_equal(looped(trees, X).predict_proba(asked), trees.predict_proba(asked))
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("kind", KINDS)
+def test_trees_asked_by_bins_give_the_same_bits(kind, mask):
+    """On, beside and far from every threshold, of codes that were not in training, and of missing cells."""
+    X, y, trees = problem(kind)
+    X[X[:, 4] == 7, 4] = 60.0
+    trees.set_params(categorical_features=mask).fit(X, y)
+    quick = by_bins(trees)
+    assert isinstance(quick._raw_predict, accelerate.BinnedTrees)
+    asked = np.vstack([made_up_rows(trees, 3000), X, np.full((1, 5), np.nan)])
+    asked[:40, 4] = 7.0
+    asked[:40, 0] = [np.inf, -np.inf] * 20
+    assert np.array_equal(quick._raw_predict(asked), trees._raw_predict(asked))
+    method = "predict" if not hasattr(trees, "predict_proba") else "predict_proba"
+    assert np.array_equal(getattr(quick, method)(asked), getattr(trees, method)(asked))
+
+
+def test_by_bins_what_differs_is_left_to_scikit_learn(monkeypatch):
+    """And what is no boosted tree."""
+    X, y, trees = problem("two")
+    trees.fit(X, y)
+    monkeypatch.setattr(accelerate.BinnedTrees, "__call__", lambda self, X: self.estimator._raw_predict(X) + 1e-12)
+    assert by_bins(trees) is trees
+    forest = RandomForestClassifier(2)
+    assert by_bins(forest) is forest
 
 
 def test_made_up_rows_reach_every_category_and_both_sides_of_every_threshold():

@@ -8,10 +8,12 @@ import pytest
 
 from retrain.model.estimators import make_estimator, single_threaded
 from retrain.model.fitting import repeated
+from retrain.monitoring.twins import fit_twin
 from retrain.records.errors import Refused
 from retrain.records.settings import EstimatorSettings
+from retrain.rows.targets import target_values
 from retrain.stages.train import train
-from retrain.store.versions import load_version, read_json
+from retrain.store.versions import load_staged, load_version, read_json
 
 CLASSIFIERS = {
     "auto": {"max_iter": 8},
@@ -58,6 +60,23 @@ def test_a_fitted_estimator_answers_with_one_thread_and_one_that_has_no_threads_
         single_threaded(estimator)
         estimator.fit(np.arange(8.0)[:, None], np.arange(8) % 2)
         assert estimator.n_jobs == jobs
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_column_that_has_no_value_any_more_costs_no_model(tmp_path, task):
+    """As a sensor that is dead in all rows of the window: boosted trees learn from the others, as if it were not there,
+    and so do the small ones of twins. scikit-learn raised."""
+    made = [{**row, "n": None, "x": None if place else 1.0} for place, row in enumerate(learning.rows(400, task=task))]
+    args = learning.stage_args(tmp_path, task, made, estimator=learning.fast())
+    learning.run(train, args)
+    version = load_staged(tmp_path / "work" / "version", ())
+    X = version.matrix(learning.table(made, task))
+    assert np.isnan(X[:, 1]).all() and np.isfinite(X[:, 0]).sum() == 1
+    asked = np.vstack([X, np.nan_to_num(X)])
+    said = version.task.predict(version.estimator, asked)
+    asked[:, :2] = 7.0
+    assert said.equals(version.task.predict(version.estimator, asked))
+    assert fit_twin(version, X, target_values(learning.table(made, task), version.schema), 0) is not None
 
 
 def test_many_classes_are_learned_with_a_penalty_unless_params_say_otherwise():
