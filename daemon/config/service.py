@@ -134,13 +134,14 @@ def why_no_ledger(url: str, secret: bool) -> str | None:
     >>> why_no_ledger("postgresql://u@h/d", secret=False), why_no_ledger("postgresql+psycopg://u:p@h/d", secret=True)
     (None, None)
     """
+    user, _, _ = url.partition("?")[0].partition("://")[2].rpartition("@")  # a password may have a slash
     try:
         parts = urlsplit(url)
-        password, _ = parts.password, parts.port
+        _ = parts.port
     except ValueError:
         return f"ledger cannot be read; {EXPECTED_LEDGER}"
     if parts.scheme not in LEDGER_URLS:
         return f"ledger is of no database that can keep it; {EXPECTED_LEDGER}"
-    if not secret and (password is not None or "password=" in parts.query):
+    if not secret and (":" in user or "password=" in parts.query):
         return "ledger has a password; expected the URL in ledger_file, or in the systemd credential"
     return None

@@ -49,7 +49,7 @@ TAKEN_OVER = "DRF01"
 """The SQLSTATE of a turn that is refused because another service has the ledger."""
 HOPELESS = (
     "authentication failed", "does not exist", "pg_hba.conf", "permission denied", "no password supplied",
-    "not permitted to log in",
+    "not permitted to log in", "invalid ",
 )  # fmt: skip
 """What of a refused connection does not mend itself, in the words of libpq and the server."""
 NO_PARAMETERS = {"no_parameters": True}

@@ -300,6 +300,7 @@ def test_what_cannot_be_used_is_refused_without_a_secret(postgresql: Server, tmp
     assert "refused" in away
     assert "authentication failed" in why(postgresql.url("postgres", "wrong-horse"), Refused)
     assert "does not exist" in why(postgresql.url("nowhere"), Refused)
+    assert "sslmode" in why(f"{postgresql.url('ledger')}?sslmode=bad", Refused)
     with postgresql.database("theirs") as theirs:
         assert "has not run yet" in why(postgresql.url("theirs"), Refused, create=False)
         theirs.execute("CREATE TABLE files (id int)")
