@@ -198,7 +198,9 @@ def _arrivals(raw: History, judged: Sequence[int], memory: Memory) -> tuple[str,
     its row's file, for a history says nothing of when its labels came. In files where rows have no times."""
     lags, ages, classes = [], [], []
     for seq in judged if raw.settling.waits else ():
-        came, event, of_classes = _once("lags", raw, seq, raw.settling.clocks(raw.file(seq)), memory, partial(_lags, raw, seq))
+        came, event, of_classes = _once(
+            "lags", raw, seq, raw.settling.clocks(raw.file(seq)), memory, partial(_lags, raw, seq)
+        )
         lags.append(came)
         ages.append(np.column_stack([np.full(len(event), raw.settling.files_between(seq)), raw.settling.now - event]))
         classes.append(of_classes)
@@ -215,8 +217,8 @@ def _arrivals(raw: History, judged: Sequence[int], memory: Memory) -> tuple[str,
 
 
 def _lags(raw: History, seq: int) -> tuple[Floats, Floats, NDArray[Any]]:
-    """Of a file's labelled rows: after how many files and how many seconds each label came (m, 2), the times of the rows
-    (m,), and their labels (m,)."""
+    """Of a file's labelled rows: after how many files and how many seconds each label came (m, 2), the times of the
+    rows (m,), and their labels (m,)."""
     table, found = raw.row_labels(seq)
     event = event_times(table, raw.file(seq), raw.schema)[found.labelled]
     first = found.first[found.labelled]
