@@ -61,10 +61,11 @@ def _unchanged(assessor: Assessor, decision: Recalibration | None) -> dict[str, 
     return {"members": {newest: 1.0}, "newest": newest, "recalibration": recalibration}
 
 
-def harm(assessor: Assessor, proposed: LoadedDeployment) -> dict[str, float] | None:
+def harm(assessor: Assessor, proposed: LoadedDeployment) -> dict[str, Any] | None:
     """By how much a proposed deployment costs more than what is served, as each answers, on the newest labelled rows
-    that none of them was trained on: mean, standard error, rows. None where that cannot be told."""
-    differences = []
+    that none of them was trained on: mean, standard error, rows, and whether the newest version was `chosen` by just
+    these. None where that cannot be told."""
+    differences, chosen = [], True
     versions = {**assessor.served.versions, **proposed.versions}
     for batch in assessor.history.newest_pools(RECENT_FILES):
         valid = assessor.unseen(list(versions.values()), batch)
@@ -74,10 +75,18 @@ def harm(assessor: Assessor, proposed: LoadedDeployment) -> dict[str, float] | N
         costs, others = (assessor.losses(answer, y, valid, batch.weights) for answer in answers)
         if costs is not None and others is not None:
             differences.append(costs - others)
+            chosen = chosen and _held_out(assessor.served.version, batch)
     if not differences:
         return None
     found = np.concatenate(differences)
-    return {"mean": float(found.mean()), "se": float(found.std() / np.sqrt(len(found))), "rows": len(found)}
+    error = float(found.std() / np.sqrt(len(found)))
+    return {"mean": float(found.mean()), "se": error, "rows": len(found), "chosen": chosen}
+
+
+def _held_out(version: LoadedVersion, batch: Batch) -> bool:
+    """Whether a version held out rows of all files of a batch: what is unseen of these judged it."""
+    held_out = version.training["prepare"].get("reserved_snapshots", ())
+    return all(part.digest in held_out for part in batch.parts)
 
 
 def _weights(assessor: Assessor, recent: Sequence[Batch], decision: Recalibration | None) -> dict[str, float]:

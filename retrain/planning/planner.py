@@ -27,6 +27,9 @@ FEWEST_FILES, FILES_Z = 4, 3.0
 """Labelled files, and standard errors of the mean over files, by which adjustments must have cost more to be undone."""
 HARM_Z = 2.0
 """Standard errors by which an adjustment must be worse than what is served to be left."""
+CHOSEN_Z = 1.0
+"""So many more where the newest version was chosen by the same rows: challengers that looked better at all looked so by
+.9 too much in the mean."""
 LEAST_CHANGE = 0.01
 """Of a member's weight, from which on a deployment is worth recording."""
 
@@ -168,7 +171,10 @@ def _in_most_files(costs: Sequence[float]) -> bool:
 def _harmful(proposal: dict[str, Any]) -> bool:
     """Whether, as it would answer, it is worse than what is served on the newest labelled rows, beyond chance."""
     harm = proposal.get("harm")
-    return harm is not None and harm["mean"] > HARM_Z * harm["se"]
+    if harm is None:
+        return False
+    beyond = HARM_Z + (CHOSEN_Z if harm.get("chosen") else 0.0)
+    return bool(harm["mean"] > beyond * harm["se"])
 
 
 def _differs(proposal: dict[str, Any], champion: Champion) -> bool:

@@ -16,6 +16,7 @@ from retrain.monitoring import file_assessment
 from retrain.monitoring.assessor import Assessor, version_predictions
 from retrain.monitoring.cache import Memory
 from retrain.monitoring.file_assessment import assess_pool
+from retrain.monitoring.proposal import harm
 from retrain.operations import AcceptedFile
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
@@ -81,6 +82,17 @@ def test_versions_that_see_rows_alike_share_a_matrix(
     found = version_predictions({one.name: one for one in (version, same, other)}, batch, Memory())
     assert made == [version.name, "other"]
     assert all(one.equals(version.predict_table(batch.table)) for name, one in found.items() if name != "other")
+
+
+def test_it_is_known_whether_a_version_was_chosen_by_the_rows_that_speak_against_a_blend(
+    tmp_path: Path, version: LoadedVersion
+) -> None:
+    """As long as the newest labelled files are those of which it held out rows."""
+    rows_of = version.training["prepare"] | {"reserved_snapshots": ["new 1", "new 2"], "seen": {}}
+    newest = replace(version, training={**version.training, "prepare": rows_of})
+    for files, chosen in ((2, True), (3, False)):
+        found = harm(assessor(newest, history(tmp_path, files)), LoadedDeployment({"v": newest}, {"v": 1.0}, "v"))
+        assert found is not None and found["mean"] == 0.0 and found["chosen"] is chosen
 
 
 def test_all_windows_of_a_calm_file_are_looked_at_seldom(tmp_path: Path, version: LoadedVersion) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from retrain.planning.planner import plan
-from retrain.records.action import Idle, ObserveOnly, OpenCycle, Wait
+from retrain.records.action import Adjust, Idle, ObserveOnly, OpenCycle, Wait
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.finished_check import FinishedCheck, Rise
@@ -287,6 +287,17 @@ def test_an_adjustment_tells_from_which_probability_on_a_class_is_answered():
 
     assert reason(0.4).endswith(", 'yes' answered from a probability of 0.4 on (before: 0.25)")
     assert "probability" not in reason(0.25)
+
+
+@pytest.mark.parametrize(
+    ("z", "chosen", "adjusts"), [(1.9, False, True), (2.1, False, False), (2.1, True, True), (3.1, True, False)]
+)
+def test_rows_that_chose_a_version_must_say_more_against_a_blend_with_others(z, chosen, adjusts):
+    """On them it looks better than it is: after a promotion the blend is served in its place unless it is worse by three
+    standard errors; by rows that came later, by two."""
+    harm = {"mean": 0.01 * z, "se": 0.01, "rows": 90, "chosen": chosen}
+    proposal = {"members": {V1: 0.6, "v0": 0.4}, "newest": V1, "recalibration": None, "harm": harm}
+    assert isinstance(decide(seen(proposal=proposal, proposal_id=9)), Adjust) == adjusts
 
 
 ADOPTED = Adoption((9,), {"file": "model.skops", "digest": "ab" * 32, "folder": "cd", "replaces": False})
