@@ -1,5 +1,6 @@
 """A whole daemon whose ledger is in a real PostgreSQL and whose files are in a real S3 store."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -232,7 +233,8 @@ def test_servers_on_another_host_follow_and_need_neither_afterwards(
     wait_for(lambda: follower.predict().json() == first.predict().json())
     answer = follower.predict().json()
 
-    assert not [one["what"] for one in follower.json("doctor") if one["level"] == "error" and "port" not in one["what"]]
+    told = json.loads(follower.cli("doctor", "--json", check=False).stdout)
+    assert [one["what"] for one in told if one["level"] == "error" and "cannot listen" not in one["what"]] == []
 
     first.kill()
     with s3.away():
