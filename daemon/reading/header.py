@@ -44,6 +44,13 @@ def refuse_doubles(names: Sequence[str]) -> None:
         raise Refused("the header names a column twice", "expected each column once", f": {_listed(twice)}")
 
 
+def refuse_nul(names: Sequence[str]) -> None:
+    """Refused where a name has the character NUL: DuckDB reads it up to there."""
+    found = [name for name in names if "\0" in name]
+    if found:
+        raise Refused("the name of a column has the character NUL", "is it a text, and whole?", f": {_listed(found)}")
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(shortened(printable(name)) for name in names[:5])
 

@@ -17,6 +17,7 @@ from daemon.reading.clean import clean
 from daemon.reading.event_times import event_times
 from daemon.reading.first_rows import FirstRows, of_parquet, of_table
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
+from daemon.reading.header import refuse_nul
 from daemon.reading.local_formats.found import Found, find_formats
 from daemon.reading.measure import first_rows
 from daemon.reading.rejects import printable
@@ -161,6 +162,7 @@ class Sampled:
 def sampled(file: OpenedFile, piece_file: Path) -> Sampled:
     """The first 50,000 rows of a file, of long texts fewer; `piece_file` is as in `csv.in_pieces`. Refused where the
     file cannot be read."""
+    refuse_nul(file.names)
     connection, missing = connect(), file.intake.na_values or ()
     most_rows = first_rows(file.path, file.kind)
     if file.kind.format == "csv":

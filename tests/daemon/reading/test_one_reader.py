@@ -1,6 +1,7 @@
 """The intake and `compare` read a file alike: the same kinds, the same values, the same rows left out."""
 
 import datetime as dt
+import gzip
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,8 @@ def test_a_file_is_read_alike_by_the_intake_and_by_compare(
     [
         ("open.csv", 'y,x\na,"abc\nb,2\n', "a quote is opened and never closed"),
         ("twice.csv", "y,x,x\na,1,2\n", "names a column twice: x"),
+        ("nul.csv", "y,a\0b\nu,1\n", r"the name of a column has the character NUL.*: a\\x00b"),
+        ("cut.csv.gz", gzip.compress(b"y,rows,\0"), "the name of a column has the character NUL"),
         ("none.jsonl", "[1]\n2\n", "no line is a JSON object"),
         ("pages.parquet", b"PAR1 and no more", "cannot be read as Parquet"),
         ("packed.csv.gz", b"not packed", "is no valid gzip file"),

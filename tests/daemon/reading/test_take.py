@@ -417,6 +417,16 @@ def test_columns_that_differ_by_case_alone_are_named(tmp_path, name, data):
     assert "columns 'x' and 'X' differ by case alone; rename one" in refusal(tmp_path, name, data, columns=None)
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.csv", "y,x\0z\nno,1\n"), ("a.jsonl", '{"x\\u0000z":2,"y":"no"}\n'),
+     ("a.parquet", parquet(pa.table([["no"], [2]], ["y", "x\0z"])))],
+)  # fmt: skip
+def test_a_column_whose_name_has_the_character_nul_is_named(tmp_path, name, data):
+    """DuckDB cuts it off there, and then there was no column of that name."""
+    assert "the name of a column has the character NUL" in refusal(tmp_path, name, data, columns=None)
+
+
 def test_of_columns_that_differ_by_case_alone_one_may_be_declared(tmp_path):
     """In Parquet and JSON lines the other one is an extra column."""
     table = pa.table([[1, 2], [3, 4], ["no", "yes"]], ["x", "X", "y"])
