@@ -90,6 +90,9 @@ class StoredState:
                 except StoreFailed as error:
                     self._put_back(names)
                     self.failed(str(error))
+                except BaseException:  # whoever waits for these too must not go on without them
+                    self._put_back(names)
+                    raise
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_S)
 

@@ -192,8 +192,11 @@ class Service:
         if self.store is None:
             return True
         while not self.stopping.asked.is_set():
-            self.notifier.send(STATUS="waiting for the object store", **MORE_TIME)
-            if await self.store.beside(self.store.make_whole, self.ledger):
+            making = asyncio.ensure_future(self.store.beside(self.store.make_whole, self.ledger))
+            while not making.done() and not self.stopping.asked.is_set():  # gigabytes take longer than a start may
+                self.notifier.send(STATUS="waiting for the object store", **MORE_TIME)
+                await asyncio.wait({making}, timeout=LEDGER_LOOK_S)
+            if making.done() and making.result():
                 self.store.observe()
                 return True
             with contextlib.suppress(TimeoutError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import local_http
 import pytest
-from daemon_harness import FAST, Daemon, drop, free_port, rows
+from daemon_harness import FAST, Daemon, Event, drop, free_port, rows
 from helpers import wait_for
 from postgresql import PASSWORD, Server, needs_postgresql
 from s3 import S3, SECRET, needs_s3
@@ -56,6 +56,17 @@ def named_but_missing(host: Daemon, s3: S3, url: str) -> set[str]:
     return set(wanted - there)
 
 
+def serving_host(make_host: Callable[[], Daemon]) -> tuple[Daemon, Event]:
+    """One that serves its first version, and the event of its promotion."""
+    host = make_host()
+    host.start()
+    drop(rows(1), host.data / "a.csv")
+    promoted = host.wait("version_promoted")
+    host.wait("model_swapped", version=promoted["version"])
+    host.wait("cycle_finished")
+    return host, promoted
+
+
 def on_another(host: Daemon, other: Daemon) -> Daemon:
     """The other host sees the same data folder."""
     for file in host.data.iterdir():
@@ -66,12 +77,7 @@ def on_another(host: Daemon, other: Daemon) -> Daemon:
 def test_another_host_goes_on_with_all_that_was_committed(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
     """A host is killed and its folder is gone: another one with an empty folder has its files fetched, answers the same
     to the bit, takes no file twice and the next one. The store has all that the ledger names, and no secret is told."""
-    first = make_host()
-    first.start()
-    drop(rows(1), first.data / "a.csv")
-    promoted = first.wait("version_promoted")
-    first.wait("model_swapped", version=promoted["version"])
-    first.wait("cycle_finished")
+    first, promoted = serving_host(make_host)
     answer = first.predict().json()
     first.kill()
     assert not named_but_missing(first, s3, url)
@@ -213,12 +219,7 @@ def test_servers_on_another_host_follow_and_need_neither_afterwards(
     """`driftd serve` with an empty folder fetches what is promoted, and answers to the bit as the host that made it; a
     promotion there is swapped here. Labels are refused with the way out. With the store silent, the database refusing
     and the other host gone it goes on, and starts again, by what it has."""
-    first = make_host()
-    first.start()
-    drop(rows(1), first.data / "a.csv")
-    promoted = first.wait("version_promoted")
-    first.wait("model_swapped", version=promoted["version"])
-    first.wait("cycle_finished")
+    first, promoted = serving_host(make_host)
 
     follower = make_host()
     follower.start(command="serve")

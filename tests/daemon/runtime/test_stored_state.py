@@ -85,6 +85,26 @@ def test_what_lasts_is_put_and_nothing_else(hosts: tuple[Host, Host]) -> None:
     assert host.stored.put_missing() == 0
 
 
+def test_who_is_cancelled_leaves_what_others_wait_for(hosts: tuple[Host, Host], s3: S3) -> None:
+    """One waits for the files of all: where it is cancelled meanwhile, the next one puts them again."""
+    host, _ = hosts
+    rows = host.snapshot(b"rows")
+
+    async def cancelled() -> None:
+        waiting = asyncio.create_task(host.stored())
+        await asyncio.sleep(0)
+        while not host.stored._putting.locked() or host.stored._changed:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+
+    with s3.away():
+        asyncio.run(cancelled())
+        assert list(host.stored._changed) == [rows]
+    asyncio.run(host.stored())
+    assert host.names() == {rows}
+
+
 def test_a_folder_becomes_what_the_ledger_names(hosts: tuple[Host, Host]) -> None:
     """Files of others go, those that are named come, a version that is not whole comes anew, what may have changed
     under its name comes as it is now, and what the store lacks is told."""
