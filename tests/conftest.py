@@ -23,6 +23,12 @@ def is_quick(item: pytest.Item) -> bool:
     return item.get_closest_marker("xdist_group") is None and not starts_one
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """The name of a parameter in place of its bytes: these may differ by process, as gzip writes the time, and
+    pytest-xdist refuses workers that collected tests of different names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long tests come first, so that at the end no worker waits for the one that has the last of them.
