@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import local_http
@@ -16,6 +17,8 @@ from s3 import S3, SECRET, needs_s3
 from daemon.ledger import open_ledger
 from daemon.ledger.references import references_of
 
+UNADJUSTED = "[models.m.adaptation]\narchive = 1\nrecalibration = false\n"
+"""An answer changes with a promotion alone."""
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
 
 
@@ -27,13 +30,14 @@ def url(postgresql: Server) -> Iterator[str]:
 
 
 @pytest.fixture
-def make_host(make_daemon: Callable[..., Daemon], s3: S3, url: str) -> Callable[[], Daemon]:
+def make_host(make_daemon: Callable[..., Daemon], s3: S3, url: str) -> Callable[..., Daemon]:
     """Makes a host with an empty state folder of its own, on the same ledger and the same store as the others."""
     bucket = s3.bucket()
 
-    def make() -> Daemon:
+    def make(extra: str = "") -> Daemon:
         host = make_daemon(
-            FAST, service=f'page = false\nledger_file = "url"\nstore = "{bucket}/driftd"\nstore_file = "options"'
+            FAST + extra,
+            service=f'page = false\nledger_file = "url"\nstore = "{bucket}/driftd"\nstore_file = "options"',
         )
         (host.folder / "url").write_text(url)
         (host.folder / "options").write_text("".join(f"{name}={value}\n" for name, value in s3.options.items()))
@@ -56,7 +60,7 @@ def named_but_missing(host: Daemon, s3: S3, url: str) -> set[str]:
     return set(wanted - there)
 
 
-def serving_host(make_host: Callable[[], Daemon]) -> tuple[Daemon, Event]:
+def serving_host(make_host: Callable[..., Daemon]) -> tuple[Daemon, Event]:
     """One that serves its first version, and the event of its promotion."""
     host = make_host()
     host.start()
@@ -74,7 +78,7 @@ def on_another(host: Daemon, other: Daemon) -> Daemon:
     return other
 
 
-def test_another_host_goes_on_with_all_that_was_committed(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
+def test_another_host_goes_on_with_all_that_was_committed(make_host: Callable[..., Daemon], s3: S3, url: str) -> None:
     """A host is killed and its folder is gone: another one with an empty folder has its files fetched, answers the same
     to the bit, takes no file twice and the next one. The store has all that the ledger names, and no secret is told."""
     first, promoted = serving_host(make_host)
@@ -98,7 +102,7 @@ def test_another_host_goes_on_with_all_that_was_committed(make_host: Callable[[]
 
 @pytest.mark.long
 def test_a_cycle_ends_on_another_host_and_the_first_one_follows(
-    make_host: Callable[[], Daemon], s3: S3, url: str
+    make_host: Callable[..., Daemon], s3: S3, url: str
 ) -> None:
     """Killed amid a cycle, whose unfinished work is gone with the folder, it begins that cycle anew on the other host;
     the first one, started again after that, has the other's files in place of its own and takes nothing twice."""
@@ -132,7 +136,7 @@ def test_a_cycle_ends_on_another_host_and_the_first_one_follows(
 @pytest.mark.parametrize(
     "point", ["store.before_put", "store.after_put", "control.file_committed", "store.copied.before_write"]
 )
-def test_a_kill_anywhere_loses_nothing(make_host: Callable[[], Daemon], s3: S3, url: str, point: str) -> None:
+def test_a_kill_anywhere_loses_nothing(make_host: Callable[..., Daemon], s3: S3, url: str, point: str) -> None:
     """Killed between a file and its commit: whichever host goes on, the store has what the ledger names and each file
     is taken once."""
     first = make_host()
@@ -156,7 +160,7 @@ def test_a_kill_anywhere_loses_nothing(make_host: Callable[[], Daemon], s3: S3, 
 
 
 @pytest.mark.long
-def test_who_is_forgotten_is_gone_from_the_store(make_host: Callable[[], Daemon], s3: S3) -> None:
+def test_who_is_forgotten_is_gone_from_the_store(make_host: Callable[..., Daemon], s3: S3) -> None:
     """When the command is answered no object holds their rows, whatever the time of grace."""
     host = make_host()
     host.config.write_text(host.config.read_text() + 'who = "category"\n')
@@ -176,7 +180,7 @@ def test_who_is_forgotten_is_gone_from_the_store(make_host: Callable[[], Daemon]
 
 
 def test_a_folder_moves_into_a_database_and_a_store(
-    make_host: Callable[[], Daemon], first_model: Path, s3: S3, postgresql: Server
+    make_host: Callable[..., Daemon], first_model: Path, s3: S3, postgresql: Server
 ) -> None:
     """`driftd migrate-state` moves a service that began with a folder; the service goes on with all that it knew, and
     so does another host. A service that runs, and a second time, are refused with the way out."""
@@ -214,12 +218,12 @@ def test_a_folder_moves_into_a_database_and_a_store(
 
 
 def test_servers_on_another_host_follow_and_need_neither_afterwards(
-    make_host: Callable[[], Daemon], s3: S3, url: str
+    make_host: Callable[..., Daemon], s3: S3, url: str
 ) -> None:
     """`driftd serve` with an empty folder fetches what is promoted, and answers to the bit as the host that made it; a
     promotion there is swapped here. Labels are refused with the way out. With the store silent, the database refusing
     and the other host gone it goes on, and starts again, by what it has."""
-    first, promoted = serving_host(make_host)
+    first, promoted = serving_host(partial(make_host, UNADJUSTED))
 
     follower = make_host()
     follower.start(command="serve")
@@ -250,7 +254,7 @@ def test_servers_on_another_host_follow_and_need_neither_afterwards(
     assert not list(follower.seen("swap_failed"))
 
 
-def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[[], Daemon], s3: S3, url: str) -> None:
+def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[..., Daemon], s3: S3, url: str) -> None:
     """While the store gives no answer predictions go on, and a dropped file is not committed; once it answers it is."""
     host = make_host()
     host.start()
