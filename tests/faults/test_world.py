@@ -111,7 +111,7 @@ def test_a_training_that_hangs_or_eats_memory_is_stopped_told_and_tried_again(
 ) -> None:
     """Its time and its memory are bounded; the reason says which bound, and the first good attempt is promoted: the
     third, or a later one where the machine is so busy that good ones take too long as well."""
-    train_time_s = round(8 * slowness())
+    train_time_s = round(12 * slowness())
     limits = f'max_attempts = 20\n[models.m.limits]\ntrain_time = "{train_time_s}s"\ntrain_memory = "6GB"\n'
     daemon = make_daemon(FAST + limits + '[models.m.estimator]\ntype = "own.py:factory"\n')
     (daemon.folder / "own.py").write_text(ESTIMATOR)
