@@ -1,10 +1,10 @@
 """Fitted boosted trees answered by treelite or by masks of leaves in place of scikit-learn's loop over trees: the same
 bits, far sooner.
 
-treelite tells what each tree says of each row, in double precision, which is soonest of few rows; masks tell it of many
-(`leaf_masks`). Added up in scikit-learn's order this is scikit-learn's sum, bit by bit, and scikit-learn's own code goes
-on from there. Each is used only after a proof, on rows of data and on made-up ones around every threshold; whatever
-fails it is answered by scikit-learn."""
+treelite, soonest of few rows, tells what each tree says of each row, in double precision; `leaf_masks` tell it of many.
+Added up in scikit-learn's order this is scikit-learn's sum, bit by bit, and scikit-learn's own code goes on from there.
+Each is used only after a proof, on rows of data and on made-up ones around every threshold; whatever fails it is
+answered by scikit-learn."""
 
 import copy
 import time
