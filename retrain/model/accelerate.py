@@ -1,33 +1,40 @@
-"""Fitted boosted trees answered by treelite instead of scikit-learn's loop over trees: the same bits, far sooner.
+"""Fitted boosted trees answered by treelite or by masks of leaves in place of scikit-learn's loop over trees: the same
+bits, far sooner.
 
-treelite tells what each tree says of each row, in double precision. Added up in scikit-learn's order this is
-scikit-learn's sum, bit by bit, and scikit-learn's own code goes on from there. It is used only after a proof, on rows
-of data and on made-up ones around every threshold; whatever fails it is answered by scikit-learn."""
+treelite, soonest of few rows, tells what each tree says of each row, in double precision; `leaf_masks` tell it of many.
+Added up in scikit-learn's order this is scikit-learn's sum, bit by bit, and scikit-learn's own code goes on from there.
+Each is used only after a proof, on rows of data and on made-up ones around every threshold; whatever fails it is
+answered by scikit-learn."""
 
 import copy
 import time
 import warnings
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ctypes import c_uint64, c_void_p
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain.model.estimators import NATIVE, categorical_columns
+from retrain.model.leaf_masks import LeafMasks, added
 from retrain.model.version import LoadedVersion
 from retrain.records.errors import Refused, refusing
 from retrain.records.predictions import Floats
 
 NAME = "treelite"
-SIZES = (1, 16, 64, 256, 1024)
-"""Numbers of rows at which both are compared and timed."""
+SIZES = (1, 16, 32, 64, 256)
+"""Numbers of rows at which the ways to answer are timed."""
 LOOKS = 3
 """The quicker of several: on a busy machine a single look tells little."""
-BINNED_PROOF, KEPT = 64, 24
-"""Made-up rows; and estimators whose copies that answer by bins are kept."""
+PROOF, BINNED_PROOF, KEPT = 1024, 64, 24
+"""Made-up rows; such of answers by bins; and estimators whose copies that answer by bins are kept."""
+RawPredict = Callable[..., Floats]
+"""Sums of all trees (n, k) for X (n, features), as an estimator's `_raw_predict`."""
 SEED = 0
 MISSING = 0.05
 EDGES = (0.0, -1e300, 1e300, np.nan)
@@ -80,21 +87,6 @@ class TreeLoop:
         return sums_of(self._trees, self.estimator._baseline_prediction, self.ordered(X), self.bitsets, self.places)
 
 
-class BinnedTrees(TreeLoop):
-    """The same of many rows, by the bins that the trees were grown on: bytes in place of numbers."""
-
-    def __call__(self, X: Floats, n_threads: int | None = None) -> Floats:  # noqa: ARG002 - one thread
-        """Sums of all trees (n, k) for X (n, features)."""
-        bins, start = self.estimator._bin_mapper, self.estimator._baseline_prediction
-        binned = np.ascontiguousarray(bins.transform(self.ordered(X)))
-        sums = np.zeros((len(X), start.shape[1]), dtype=np.float64, order="F")
-        sums += start
-        for trees in self._trees:
-            for k, tree in enumerate(trees):
-                sums[:, k] += tree.predict_binned(binned, bins.missing_values_bin_idx_, 1)
-        return sums
-
-
 def sums_of(
     trees: Sequence[Sequence[Any]], start: Floats, ordered: Floats, bitsets: Any, places: NDArray[Any]
 ) -> Floats:
@@ -107,33 +99,27 @@ def sums_of(
     return sums
 
 
-@dataclass(frozen=True, eq=False)
 class TreeSums:
-    """Takes the place of `estimator._raw_predict` for at most `most_rows` rows; above, the loop is sooner."""
+    """Takes the place of `estimator._raw_predict`: what each tree says, from treelite, added up."""
 
-    loop: TreeLoop
-    trees: "TreeliteTrees"
-    most_rows: int
+    def __init__(self, estimator: Any) -> None:
+        self.estimator, self._trees = estimator, TreeliteTrees(_imported(estimator), estimator.n_features_in_)
 
-    @property
-    def estimator(self) -> Any:
-        """Whose trees these are."""
-        return self.loop.estimator
+    def __call__(self, X: Floats, n_threads: int | None = None) -> Floats:  # noqa: ARG002 - one thread
+        """Sums of all trees (n, k) for X (n, features)."""
+        return np.asfortranarray(added(self._trees(X), self.estimator._baseline_prediction))
+
+
+@dataclass(frozen=True, eq=False)
+class Soonest:
+    """Takes the place of `estimator._raw_predict`: one of several ways by the number of rows, which say the same bits.
+    There is one way for each of SIZES, the last one for more rows, too."""
+
+    ways: tuple[RawPredict, ...]
 
     def __call__(self, X: Floats, n_threads: int | None = None) -> Floats:
         """Sums of all trees (n, k) for X (n, features)."""
-        if len(X) > self.most_rows:
-            return self.loop(X, n_threads)
-        start = self.estimator._baseline_prediction
-        values = self.trees(X)
-        if start.shape[1] > 1:
-            values = values.reshape(len(X), -1, start.shape[1])
-        else:
-            start = start[:, 0]
-        values[:, 0] += start
-        # accumulate adds one after the other, as scikit-learn does; sum would add in pairs.
-        sums: Floats = np.add.accumulate(values, axis=1, out=values)[:, -1]
-        return np.asfortranarray(sums.reshape(len(X), -1))
+        return self.ways[bisect_left(SIZES, len(X), hi=len(SIZES) - 1)](X, n_threads)
 
 
 class TreeliteTrees:
@@ -163,35 +149,26 @@ class TreeliteTrees:
         return values
 
 
-def accelerated(estimator: Any, rows: Floats) -> tuple[Any, int]:
-    """A copy of fitted boosted trees that answers few rows by treelite, and up to how many.
+def accelerated(estimator: Any, rows: Floats) -> Any:
+    """A copy of fitted boosted trees that answers by treelite where that is soonest, which it is of few rows.
 
     Refused unless it answers `rows` (n, features) and made-up rows as scikit-learn does, bit by bit."""
-    fast, slow = copy.copy(estimator), looped(estimator, rows)
+    _must_be_trees(estimator)
     with refusing("treelite cannot take the trees"):
-        trees = TreeliteTrees(_imported(estimator), estimator.n_features_in_)
-        fast._raw_predict = TreeSums(slow._raw_predict, trees, 10**9)
-        most_rows = _proven(estimator, slow, fast, rows)
-    fast._raw_predict = replace(fast._raw_predict, most_rows=most_rows)
-    return fast, most_rows
+        return _answering(estimator, [TreeSums], rows)
 
 
 def looped(estimator: Any, rows: Floats) -> Any:
-    """A copy of fitted boosted trees that answers by `TreeLoop`; Refused unless it gives the bits of scikit-learn on
-    `rows` (n, features) and on made-up rows."""
-    if not isinstance(estimator, NATIVE):
-        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
-    slow = copy.copy(estimator)
+    """A copy of fitted boosted trees that answers by `TreeLoop`, and of many rows by `LeafMasks` where there are some;
+    Refused unless it gives the bits of scikit-learn on `rows` (n, features) and on made-up rows."""
+    _must_be_trees(estimator)
     with refusing("scikit-learn's trees cannot be looped over"):
-        slow._raw_predict = TreeLoop(estimator)
-        for X in (rows, made_up_rows(estimator, max(SIZES))):
-            _compare(estimator, slow, X)
-    return slow
+        return _answering(estimator, [], rows)
 
 
 def by_bins(estimator: Any) -> Any:
-    """A copy of fitted boosted trees that answers by `BinnedTrees`, in three quarters of the time; the estimator itself
-    where it is of another kind, or not every bit is scikit-learn's on made-up rows."""
+    """A copy of fitted boosted trees that answers by `LeafMasks`, in a fraction of the time; the estimator itself where
+    it is of another kind, or not every bit is scikit-learn's on made-up rows."""
     return _by_bins(estimator) if isinstance(estimator, NATIVE) else estimator
 
 
@@ -199,9 +176,10 @@ def by_bins(estimator: Any) -> Any:
 def _by_bins(estimator: Any) -> Any:
     quick = copy.copy(estimator)
     try:
-        with refusing("scikit-learn's trees cannot be asked by bins"):
-            quick._raw_predict = BinnedTrees(estimator)
-            _compare(estimator, quick, made_up_rows(estimator, BINNED_PROOF))
+        with refusing("the trees cannot be asked by bins"):
+            quick._raw_predict = LeafMasks(estimator, TreeLoop(estimator).ordered)
+            X = made_up_rows(estimator, BINNED_PROOF)
+            _prove(quick._raw_predict, [(X, estimator._raw_predict(X))])
     except Refused:
         return estimator
     return quick
@@ -214,7 +192,7 @@ def accelerated_version(version: LoadedVersion, rows: Floats) -> LoadedVersion:
         raise Refused("no proof on held-out rows: the version was trained by an earlier driftd", "retrain to get one")
     if not proof["identical"]:
         raise Refused(proof["reason"])
-    return replace(version, estimator=accelerated(version.estimator, rows)[0])
+    return replace(version, estimator=accelerated(version.estimator, rows))
 
 
 def proof_on(estimator: Any, rows: Floats) -> dict[str, Any]:
@@ -264,27 +242,45 @@ def _imported(estimator: Any) -> Any:
         return treelite.sklearn.import_model(estimator)
 
 
-def _proven(estimator: Any, slow: Any, fast: Any, rows: Floats) -> int:
-    """The largest size at which treelite was sooner than the loop; Refused at the first bit that differs."""
-    made_up = made_up_rows(estimator, max(SIZES))
-    _compare(estimator, fast, rows)
-    most_rows = 0
-    for size in SIZES:
-        both = [_compare(slow, fast, made_up[:size]) for _ in range(LOOKS)]
-        if min(fast_s for _, fast_s in both) < min(slow_s for slow_s, _ in both):
-            most_rows = size
-    return most_rows
+def _must_be_trees(estimator: Any) -> None:
+    if not isinstance(estimator, NATIVE):
+        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
 
 
-def _compare(estimator: Any, fast: Any, X: Floats) -> tuple[float, float]:
-    """Seconds of both."""
-    started = time.perf_counter()
-    expected = estimator._raw_predict(X)
-    between = time.perf_counter()
-    answered = fast._raw_predict(X)
-    ended = time.perf_counter()
-    if not np.array_equal(expected, answered):
-        wrong = int((expected != answered).any(axis=1).sum())
-        largest = float(np.abs(expected - answered).max())
-        raise Refused(f"treelite answers {wrong} of {len(X)} rows otherwise than scikit-learn, by up to {largest:g}")
-    return between - started, ended - between
+def _answering(estimator: Any, others: Sequence[Callable[[Any], RawPredict]], rows: Floats) -> Any:
+    """A copy that answers by the soonest of these other ways, the loop, and masks where there are some; Refused at the
+    first bit in which one differs, on `rows` or on made-up ones."""
+    made_up = made_up_rows(estimator, PROOF)
+    expected = [(X, estimator._raw_predict(X)) for X in (rows, made_up)]
+    loop = TreeLoop(estimator)
+    ways: list[RawPredict] = [loop, *(other(estimator) for other in others)]
+    for way in ways:
+        _prove(way, expected)
+    with suppress(Refused), refusing("there are no masks"):
+        masks = LeafMasks(estimator, loop.ordered)
+        _prove(masks, expected)
+        ways.append(masks)
+    quick = copy.copy(estimator)
+    quick._raw_predict = Soonest(tuple(min(ways, key=partial(_seconds, made_up[:size])) for size in SIZES))
+    return quick
+
+
+def _prove(way: RawPredict, expected: Sequence[tuple[Floats, Floats]]) -> None:
+    """Refused unless all rows of each, and its first ones alone, are answered as expected, bit by bit."""
+    for X, sums in expected:
+        for size in (*SIZES, len(X)):
+            answered = way(X[:size])
+            if not np.array_equal(sums[:size], answered):
+                wrong = int((sums[:size] != answered).any(axis=1).sum())
+                by = f"by up to {np.abs(sums[:size] - answered).max():g}"
+                raise Refused(f"{type(way).__name__} answers {wrong} of {size} rows otherwise than scikit-learn, {by}")
+
+
+def _seconds(X: Floats, way: RawPredict) -> float:
+    """What it takes, in the best of several looks."""
+    found = []
+    for _ in range(LOOKS):
+        begun = time.perf_counter()
+        way(X)
+        found.append(time.perf_counter() - begun)
+    return min(found)

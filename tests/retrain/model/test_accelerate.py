@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from retrain.model import accelerate
 from retrain.model.accelerate import accelerated, accelerated_version, by_bins, looped, made_up_rows, proof_on
 from retrain.model.encoding import RowEncoder
+from retrain.model.leaf_masks import LeafMasks
 from retrain.model.preprocessing import Preprocessor
 from retrain.records.errors import Refused
 from retrain.store.versions import load_version
@@ -38,16 +39,39 @@ def test_every_bit_is_scikit_learns(kind):
     """For all sizes of a batch, unseen and missing categories, thresholds and their neighbours, and every class."""
     X, y, trees = problem(kind)
     trees.fit(X, y)
-    fast, _ = accelerated(trees, X)
+    fast = accelerated(trees, X)
     slow = looped(trees, X)
     asked = np.vstack([made_up_rows(trees, 2000), X[:500], np.full((1, 5), np.nan)])
-    quick = replace(fast._raw_predict, most_rows=10**9)
-    assert np.array_equal(quick(asked), trees._raw_predict(asked))
+    loop = accelerate.TreeLoop(trees)
+    for way in (fast._raw_predict, slow._raw_predict, loop, LeafMasks(trees, loop.ordered), accelerate.TreeSums(trees)):
+        assert np.array_equal(way(asked), trees._raw_predict(asked))
     method = "predict" if not hasattr(trees, "predict_proba") else "predict_proba"
     for size in (1, 2, 7, 64, 300, 2501):
         assert np.array_equal(getattr(fast, method)(asked[:size]), getattr(trees, method)(asked[:size]))
         assert np.array_equal(getattr(slow, method)(asked[:size]), getattr(trees, method)(asked[:size]))
     assert np.array_equal(fast.predict(asked), trees.predict(asked))
+
+
+@pytest.mark.parametrize("leaves", [2, 32, 33, 64])
+def test_masks_have_a_bit_for_each_leaf(leaves):
+    """Of numbers of 32 bits and of 64; trees of one leaf, too, as where nothing is to be learned."""
+    X, y, _ = problem("regression")
+    trees = HistGradientBoostingRegressor(
+        max_iter=8, max_leaf_nodes=leaves, min_samples_leaf=5, categorical_features=MASK
+    )
+    asked = np.vstack([made_up_rows(trees.fit(X, y), 2000), X])
+    for fitted in (trees, HistGradientBoostingRegressor(max_iter=3).fit(X, np.ones(len(X)))):
+        quick = by_bins(fitted)
+        assert isinstance(quick._raw_predict, LeafMasks)
+        assert np.array_equal(quick._raw_predict(asked), fitted._raw_predict(asked))
+
+
+def test_trees_of_more_leaves_than_bits_are_looped_over():
+    """And left to scikit-learn where bins are asked for."""
+    X, y, _ = problem("regression")
+    trees = HistGradientBoostingRegressor(max_iter=3, max_leaf_nodes=100, min_samples_leaf=5).fit(X, y)
+    assert by_bins(trees) is trees
+    assert {type(way) for way in looped(trees, X)._raw_predict.ways} == {accelerate.TreeLoop}
 
 
 @pytest.mark.parametrize("mask", [None, [False, False, False, False, True]])
@@ -69,7 +93,7 @@ def test_trees_asked_by_bins_give_the_same_bits(kind, mask):
     X[X[:, 4] == 7, 4] = 60.0
     trees.set_params(categorical_features=mask).fit(X, y)
     quick = by_bins(trees)
-    assert isinstance(quick._raw_predict, accelerate.BinnedTrees)
+    assert isinstance(quick._raw_predict, LeafMasks)
     asked = np.vstack([made_up_rows(trees, 3000), X, np.full((1, 5), np.nan)])
     asked[:40, 4] = 7.0
     asked[:40, 0] = [np.inf, -np.inf] * 20
@@ -82,7 +106,7 @@ def test_by_bins_what_differs_is_left_to_scikit_learn(monkeypatch):
     """And what is no boosted tree."""
     X, y, trees = problem("two")
     trees.fit(X, y)
-    monkeypatch.setattr(accelerate.BinnedTrees, "__call__", lambda self, X: self.estimator._raw_predict(X) + 1e-12)
+    monkeypatch.setattr(LeafMasks, "__call__", lambda self, X: self.estimator._raw_predict(X) + 1e-12)
     assert by_bins(trees) is trees
     forest = RandomForestClassifier(2)
     assert by_bins(forest) is forest
