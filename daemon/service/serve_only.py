@@ -26,6 +26,7 @@ from daemon.service.stopping import Stopping
 from daemon.service.totals import Totals
 from retrain import durable
 from retrain.records.errors import Refused, Retry
+from retrain.store.backends.objects import WAY_OUT, StoreFailed
 
 log = get_logger()
 FAILURE_PAUSE_S = 2.0
@@ -80,7 +81,11 @@ class OnlyServer:
         if self._stored is not None:
             ledger = followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))
             following = Following(self._config, ledger, self._stored, self._servers.follow)
-            await self._stored.beside(following.look)
+            try:
+                await self._stored.beside(self._first_look, following)
+            except Refused:
+                await self._servers.stop()
+                raise
             tasks.append(asyncio.create_task(supervise(following.run, log, FAILURE_PAUSE_S)))
         await self._stopping.asked.wait()
         log.info("service_stopping")
@@ -93,6 +98,20 @@ class OnlyServer:
         if self._page_listener is not None:
             self._page_listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
+
+    def _first_look(self, following: Following) -> None:
+        """Refused where the store cannot be used in a way that does not mend itself, and there is nothing to serve."""
+        following.look()
+        assert self._stored is not None
+        if self._config.paths.promoted("any").parent.is_dir():
+            return
+        if not following.hopeless and not self._stored.reason:
+            try:
+                self._stored.store.look()
+            except StoreFailed as error:
+                following.hopeless = str(error) if error.hopeless else ""
+        if following.hopeless:
+            raise Refused(f"cannot use the store: {following.hopeless}", WAY_OUT)
 
     def _elsewhere(self) -> StoredState | None:
         """The store that versions come from, where another host has them; None where this is the folder of the driftd
