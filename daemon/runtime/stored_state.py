@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from daemon.config.paths import FORGET_KEY, KEPT_FOLDERS, SNAPSHOTS, SPOOL, VERSIONS, StatePaths
 from daemon.ledger import Ledger
 from daemon.ledger.references import References, references_of
+from daemon.runtime.lock import is_held
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
 from daemon.runtime.restarting import error_key
@@ -239,13 +240,13 @@ class StoredState:
         if self.owner is not None and not self.is_marked(self.owner):
             raise StoreFailed(f"{self.store.place}/{MARK} is gone, which says whose files these are")
         here = {str(self._name(path)) for path in self._local()}
-        lacked, gone = here & named.files, list[str]()
+        lacked, gone = {name for name in here if named.needs(name)}, list[str]()
         for name, _ in self.store.listed():
             lacked.discard(name)
             is_lasting = self._name(self._paths.state / name) is not None
             if is_lasting and name not in here and not named.needs(name):
                 gone.append(name)
-        self.put(lacked)
+        self.put(sorted(lacked))
         now_s = self._clock()
         self._gone_s = {name: self._gone_s.get(name, now_s) for name in gone}
         is_urgent = [at_once and not name.startswith(f"{VERSIONS}/") for name in gone]
@@ -369,6 +370,11 @@ class StoredState:
             if told["store"] == self.store.place and told["ledger"] == place:
                 return int(told["term"])
         return None
+
+    def is_left(self, ledger: Ledger) -> bool:
+        """Whether another host works with the ledger since the folder was a whole copy. OperationalError."""
+        copied = self._copied(ledger.place)
+        return copied is not None and not is_held(self._paths.state) and ledger.backend.newest_term() > copied
 
     def say_copied(self, place: str, term: int) -> None:
         """Write that the folder is whole, as of that term of the ledger."""

@@ -5,8 +5,11 @@ import faulthandler
 import os
 import signal
 import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from importlib.metadata import version
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, ConfigErrors, load_config
 from daemon.ledger import followed_ledger
@@ -115,12 +118,19 @@ class OnlyServer:
 
     def _elsewhere(self) -> StoredState | None:
         """The store that versions come from, where another host has them; None where this is the folder of the driftd
-        that makes them, or the copy that it left."""
+        that makes them, or did so last."""
         store = configured_store(self._config, self._environment)
-        if store is None or self._config.paths.copied.exists():
+        if store is None:
             return None
         durable.make_folder(self._config.state_dir, "follow.folder")
-        return StoredState(store, self._config.state_dir, self._config.service.store_grace)
+        stored = StoredState(store, self._config.state_dir, self._config.service.store_grace)
+        return stored if not self._config.paths.copied.exists() or self._is_left(stored) else None
+
+    def _is_left(self, stored: StoredState) -> bool:
+        url = ledger_url(self._config, self._environment)
+        with closing(followed_ledger(self._config.state_dir, url)) as ledger, suppress(SQLAlchemyError):
+            return stored.is_left(ledger)
+        return False
 
     def _make(self) -> ServerProcess:
         config, silent_s = self._config, hung_s(self._watchdog_s)

@@ -104,6 +104,11 @@ class PostgresqlBackend:
         """The same for as long as it is configured."""
         return self.place
 
+    def newest_term(self) -> int:
+        """That of the service that claimed it last; OperationalError where it is away."""
+        with self.engine.connect() as connection:
+            return int(connection.exec_driver_sql("SELECT term FROM ledger_fence").scalar_one())
+
     def instance(self) -> str:
         """Which of all databases it is, by whichever name it is reached: a copy of it, as of a dump, is another one.
         OperationalError where it is away."""

@@ -4,15 +4,18 @@ import asyncio
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import structlog
+from postgresql import Server, needs_postgresql
 from s3 import S3, needs_s3
 
 from daemon.config.paths import StatePaths
 from daemon.ledger import open_ledger
 from daemon.ledger.references import References
+from daemon.runtime.lock import sole_owner
 from daemon.runtime.stored_state import Owner, StoredState
 from retrain import durable
 from retrain.records.errors import Refused, Retry
@@ -261,6 +264,21 @@ def test_what_the_ledger_names_stays_though_the_folder_lost_it(hosts: tuple[Host
         found = host.stored.sweep(named)
         assert (found.deleted, found.put) == (0, int(host.now_s == 0.0))
     assert host.names() == before
+
+
+@needs_postgresql
+def test_a_host_knows_that_another_one_took_over(hosts: tuple[Host, Host], postgresql: Server, tmp_path: Path) -> None:
+    """Its servers follow then, though its folder is a copy; not while its own service is the last, or works again."""
+    host, _ = hosts
+    with postgresql.ledger() as url:
+        for number, is_left in ((1, False), (2, True)):
+            with closing(open_ledger(tmp_path / str(number), url=url)) as ledger:
+                ledger.claim()
+                if number == 1:
+                    host.stored.say_copied(ledger.place, ledger.term)
+                assert host.stored.is_left(ledger) == is_left
+                with sole_owner(host.state):
+                    assert not host.stored.is_left(ledger)
 
 
 def test_nothing_is_deleted_where_another_ledger_has_the_store(hosts: tuple[Host, Host]) -> None:
