@@ -1,5 +1,8 @@
 """A real S3 server for tests: Ceph's object gateway of Debian's packages, with its data in memory; gone after the tests."""
 
+import hashlib
+import hmac
+import json
 import os
 import shutil
 import signal
@@ -10,8 +13,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from daemon_harness import free_port
@@ -24,7 +28,7 @@ needs_s3 = pytest.mark.skipif(
     any(shutil.which(name) is None for name in PROGRAMS),
     reason="there is no S3 server: `apt install radosgw ceph-osd ceph-mon ceph-common`",
 )
-KEY, SECRET = "driftd", "battery-staple"
+KEY, OTHER, SECRET = "driftd", "other", "battery-staple"
 CONFIGURATION = """\
 [global]
 fsid = {fsid}
@@ -89,6 +93,36 @@ class S3:
         """As driftd uses it."""
         return ObjectStore(uri, self.options)
 
+    @property
+    def other(self) -> Mapping[str, str]:
+        """How another user reaches it, who may do what `allow` says."""
+        return {**self.options, "AWS_ACCESS_KEY_ID": OTHER, "AWS_SECRET_ACCESS_KEY": SECRET}
+
+    def allow(self, uri: str, *actions: str) -> None:
+        """Let the other user do these in a bucket, and nothing else: "s3:GetObject"."""
+        bucket = urlsplit(uri).netloc
+        statement = {
+            "Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam:::user/{OTHER}"]}, "Action": actions,
+            "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+        }  # fmt: skip
+        content = json.dumps({"Version": "2012-10-17", "Statement": [statement]}).encode()
+        self._signed("PUT", f"/{bucket}", "policy=", content)
+
+    def _signed(self, method: str, path: str, query: str, content: bytes) -> None:
+        """A request signed as AWS's Signature Version 4 says, for what obstore has no call for."""
+        now, host = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), f"127.0.0.1:{self.port}"
+        headers = {"host": host, "x-amz-content-sha256": hashlib.sha256(content).hexdigest(), "x-amz-date": now}
+        names, scope = ";".join(headers), f"{now[:8]}/us-east-1/s3/aws4_request"
+        lines = [method, path, query, *(f"{name}:{value}" for name, value in headers.items()), "", names]
+        canonical = hashlib.sha256("\n".join([*lines, headers["x-amz-content-sha256"]]).encode()).hexdigest()
+        key = f"AWS4{SECRET}".encode()
+        for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{canonical}"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        told = f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
+        url = f"http://{host}{path}?{query}"
+        request = urllib.request.Request(url, content, {**headers, "Authorization": told}, method=method)
+        urllib.request.urlopen(request, timeout=60).close()
+
     @contextmanager
     def away(self) -> Iterator[None]:
         """Requests get no answer meanwhile."""
@@ -135,8 +169,9 @@ def _start(server: S3) -> None:
     _run("ceph-osd", *of, "-i", "0", "--mkfs", "--osd-uuid", osd)
     _run("ceph-osd", *of, "-i", "0")
     _run("radosgw", *of, "-n", "client.rgw")
-    user = ("user", "create", "--uid=test", "--display-name=test", f"--access-key={KEY}", f"--secret={SECRET}")
-    _run("radosgw-admin", *of, "-n", "client.rgw", *user)
+    for key in (KEY, OTHER):
+        user = ("user", "create", f"--uid={key}", f"--display-name={key}", f"--access-key={key}", f"--secret={SECRET}")
+        _run("radosgw-admin", *of, "-n", "client.rgw", *user)
     wait_for((folder / "client.rgw.pid").exists)
 
 

@@ -30,7 +30,7 @@ EVENTS = (
     Event("service_started", "info", "the process began; `only` is `server` where it is `driftd serve`",
         "driftd pid config listen models only",
         ends="state_lost state_hung part_hung disk_low folder_hung ledger_locked ledger_awaited notify_failed "
-             "source_failed"),
+             "source_failed store_awaited store_lacks store_unswept"),
     Event("service_ready", "info", "every server serves the last promotions", "seconds url"),
     Event("service_stopping", "info", "a signal asked it to end"),
     Event("service_stopped", "info", "all has ended", "seconds"),
@@ -77,12 +77,17 @@ EVENTS = (
     Event("store_awaited", "warning", "the [object store](store.md) cannot be used: serving goes on, and what is to be "
         "committed waits", "reason", "`driftd doctor` looks at it; work goes on by itself once it answers"),
     Event("store_reached", "info", "the object store answers again, and the work goes on", "seconds",
-        ends="store_awaited store_lacks"),
+        ends="store_awaited"),
     Event("store_fetched", "info", "at the start: the state folder was no copy of what this ledger names, and has its "
         "files now", "files bytes seconds"),
-    Event("store_lacks", "error", "files that the ledger names are not in the object store", "files first",
+    Event("store_lacks", "error", "files that the ledger names are not in the object store, or are damaged there; the "
+        "service goes on without them", "files first",
         "bring them back from older versions of the bucket, or `driftd forget` them and drop them again"),
-    Event("store_swept", "info", "files that the ledger names no more went from the object store", "files"),
+    Event("store_swept", "info", "files that the ledger names no more went from the object store, and those of its "
+        "files that had gone from there were put again", "files put", ends="store_unswept"),
+    Event("store_unswept", "warning", "files that the ledger names no more cannot be deleted from the object store: "
+        "whoever is to be [forgotten](forgetting.md) is not yet gone from it", "reason",
+        "let the store's user delete in it; it is tried again by itself"),
     Event("state_lost", "error", "the state folder is gone or cannot be written: nothing is taken in or trained, what "
         "is in memory is served on", "reason", "bring the mount or the disk back; `state_back` follows by itself. "
         "[More](backup.md#when-the-ledger-is-refused)"),

@@ -55,6 +55,10 @@ class Ledger:
         """Which database it is: another one once another is in its place; OSError where it is away."""
         return self.backend.identity()
 
+    def instance(self) -> str:
+        """Which one it is of all ledgers and their copies, whatever it is called; OperationalError where it is away."""
+        return self.backend.instance()
+
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection for reading: one view for its whole life, that of its first read."""

@@ -7,8 +7,9 @@ from itertools import islice, zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select, text
+from sqlalchemy.exc import DatabaseError
 
-from daemon.ledger.backends.postgresql import PostgresqlBackend
+from daemon.ledger.backends.postgresql import PostgresqlBackend, revision_of, why_not
 from daemon.ledger.backends.postgresql_schema import create
 from daemon.ledger.engine import HEAD, Ledger
 from daemon.ledger.tables import metadata
@@ -16,6 +17,22 @@ from retrain.records.errors import Refused
 
 AT_ONCE = 500
 Progress = Callable[[str, int, int], None]
+
+
+def destination(source: Ledger, url: str) -> str:
+    """Which database of all a ledger is to be moved to; Refused with nothing changed where it has tables of others or
+    another ledger, or does not let this role in, Retry where it cannot be reached."""
+    with closing(PostgresqlBackend(url)) as target:
+        try:
+            if revision_of(target):
+                with source.connect() as before, target.engine.connect() as after:
+                    target.begin_read(after)
+                    _compare(before, after, target.place, lambda *_: None, {})
+            return target.instance()
+        except DatabaseError as error:
+            raise why_not(target.place, error) from None
+        finally:
+            target.engine.dispose()
 
 
 def move_rows(source: Ledger, url: str, progress: Progress) -> int:
@@ -66,7 +83,7 @@ def _compare(before: Connection, after: Connection, place: str, progress: Progre
                     f"{place} has another ledger than the file: {table.name} differs in row {number + 1}",
                     "name an empty database; where a service works with this one already, nothing is left to be moved",
                 )
-        done += counts[table]
+        done += counts.get(table, 0)
         progress("comparing", done, total)
 
 

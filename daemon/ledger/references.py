@@ -36,6 +36,11 @@ class References:
     spare: frozenset[str]
     adoptions: frozenset[str] = frozenset()
 
+    def needs(self, name: str) -> bool:
+        """Whether a file is one of `files`, or in one of the folders."""
+        folder = "/".join(name.split("/")[:3])
+        return name in self.files or folder in self.versions or folder in self.adoptions
+
 
 def copy_ledger(source: Path, target: Path) -> None:
     """A consistent copy of a ledger that others are writing, as one closed file without a -wal beside it."""

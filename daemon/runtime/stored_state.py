@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -15,14 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import OperationalError
+
 from daemon.config.paths import FORGET_KEY, KEPT_FOLDERS, SNAPSHOTS, SPOOL, VERSIONS, StatePaths
 from daemon.ledger import Ledger
 from daemon.ledger.references import References, references_of
+from daemon.runtime.lock import is_held
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
+from daemon.runtime.restarting import error_key
 from retrain import durable
 from retrain.records.errors import Refused, Retry
-from retrain.store.backends.objects import ObjectStore, StoreFailed
+from retrain.store.backends.objects import WAY_OUT, ObjectStore, Stored, StoreFailed
 from retrain.store.versions import has_all_files
 
 log = get_logger()
@@ -33,19 +38,49 @@ SHORTEST_S, LONGEST_S = 0.5, 10.0
 """Pauses between tries while the store is away."""
 TOLD_AFTER_S = 5.0
 MANIFEST = "manifest.json"
+MARK = "ledger.json"
+"""In the store: whose files are there."""
+
+
+@contextlib.contextmanager
+def mendable() -> Iterator[None]:
+    """What of a store does not mend itself is Refused, with the way out."""
+    try:
+        yield
+    except StoreFailed as error:
+        if error.hopeless:
+            raise Refused(f"cannot use the store: {error}", WAY_OUT) from None
+        raise
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A ledger: which one of all, whatever it is called, and what people call it."""
+
+    instance: str
+    place: str
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """How many objects and bytes came; `missing` are names of the ledger that the store does not have."""
+    """How many objects and bytes came; `missing` are names of the ledger that the store lacks, or has damaged."""
 
     files: int
     bytes: int
     missing: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Swept:
+    """How many objects were deleted, and how many put again."""
+
+    deleted: int
+    put: int
+
+
 class StoredState:
-    """What of a state folder is in a store. `reason` says why the store cannot be used now, "" while it can."""
+    """What of a state folder is in a store. `reason` says why the store cannot be used now, "" while it can; `owner`
+    whose files are there, once that is known."""
 
     def __init__(self, store: ObjectStore, state: Path, grace_s: float, clock: Callable[[], float] = time.monotonic):
         self.store, self.reason = store, ""
@@ -54,7 +89,10 @@ class StoredState:
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
         self._gone_s: dict[str, float] = {}
         self._failed_s = 0.0
+        self.owner: Owner | None = None
+        self._unswept = ""
         self._threads = Looking()
+        self.room: Callable[[], int] = lambda: shutil.disk_usage(state).free
 
     def observe(self) -> None:
         """Note from here on what this process publishes."""
@@ -113,18 +151,24 @@ class StoredState:
         self._side_by_side(self._put_one, [name for name in files if not _is_last(name)])
         self._side_by_side(self._put_one, [name for name in files if _is_last(name)])
 
-    def fetch(self, named: References, was_copy: bool) -> Fetched:
+    def fetch(self, named: References, was_copy: bool, owner: Owner | None = None) -> Fetched:
         """Have of the state folder's lasting files exactly those that a ledger names, as the store has them: what it
         does not name goes if the folder `was_copy` of the same before, what may have changed comes anew, and what the
-        store lacks is put. StoreFailed, Retry where the disk does not take them, Refused where the folder's files are
-        of another ledger."""
+        store lacks is put. StoreFailed, Retry where the disk does not take them, Refused where the files of the folder
+        or of the store are of another ledger than its `owner`."""
+        is_marked = owner is None or self.is_marked(owner)
         folders = named.versions | named.adoptions
         plain = named.files | named.spare
 
         def is_named(name: str) -> bool:
             return name in plain or "/".join(name.split("/")[:3]) in folders
 
-        there = {name: one for name, one in self.store.names().items() if is_named(name)}
+        there, others = dict[str, Stored](), 0
+        for name, one in self.store.listed():
+            if is_named(name):
+                there[name] = one
+            elif self._name(self._paths.state / name) is not None:
+                others += 1
         if named.versions and not any(self._has_version(folder, there) for folder in named.versions):
             raise StoreFailed(
                 f"{self.store.place} has no version of this ledger: is it the right bucket?", hopeless=True
@@ -135,30 +179,45 @@ class StoredState:
             raise Refused(
                 f"{self._paths.state} has files of another ledger; nothing was changed", "name an empty state_dir"
             )
+        if others and not there and not is_marked:
+            raise Refused(
+                f"{self.store.place} has {others:,} files, none of which this ledger names; nothing was changed",
+                "name a prefix of its own in [service] store",
+            )
+        if owner is not None:
+            self.mark(owner)
         for name in unnamed if was_copy else ():
             durable.remove(self._paths.state / name, "store.remove_local")
         lacked = [name for name in here if is_named(name) and name not in there]
         fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
         fresh.sort(key=_is_last)
+        self._has_room(sum(there[name].size for name in fresh))
         self._side_by_side(self._get_one, fresh)
         for folder in named.versions:
             self._checked(folder)
         self.put(sorted(lacked, key=_is_last))
-        needed = (*named.files, *(f"{folder}/{MANIFEST}" for folder in named.versions))
-        missing = tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
-        return Fetched(len(fresh), sum(there[name].size for name in fresh), missing)
+        return Fetched(len(fresh), sum(there[name].size for name in fresh), self._missing(named))
 
     def fetch_version(self, folder: str) -> None:
-        """Have a published version, whole or not at all. StoreFailed, too where the store has none that is whole."""
+        """Have a published version, whole or not at all. StoreFailed, too where the store has none that is whole; Retry
+        where the disk has no room for it."""
         final = self._paths.state / folder
         if (final / MANIFEST).is_file():
             return
         hidden = final.with_name(f".{final.name}.tmp")
         durable.remove(hidden, "store.leftover")
-        places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in self.store.names(f"{folder}/")}
+        there = self.store.names(f"{folder}/")
+        if not there:
+            raise StoreFailed(f"{self.store.place} has no {folder}: is it the right bucket?")
+        self._has_room(sum(one.size for one in there.values()))
+        places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in there}
         for place in places.values():
             place.parent.mkdir(parents=True, exist_ok=True)
-        self._side_by_side(lambda name: self.store.get(name, places[name]), places)
+        try:
+            self._side_by_side(lambda name: self.store.get(name, places[name]), places)
+        except BaseException:
+            durable.remove(hidden, "store.leftover")
+            raise
         if not has_all_files(hidden):
             durable.remove(hidden, "store.leftover")
             raise StoreFailed(f"{self.store.place}/{folder} is not whole")
@@ -166,18 +225,28 @@ class StoredState:
 
     def put_missing(self) -> int:
         """Put what the folder has and the store lacks; how many. StoreFailed."""
-        there = self.store.names()
-        names = [name for path in self._local() if (name := self._name(path)) is not None and name not in there]
-        self.put(names)
-        return len(names)
+        lacked = dict.fromkeys(str(self._name(path)) for path in self._local())
+        for name, _ in self.store.listed():
+            lacked.pop(name, None)
+        self.put(lacked)
+        return len(lacked)
 
-    def sweep(self, at_once: bool = False) -> int:
-        """Delete what has been gone from the folder for the time of grace; how many. With `at_once` all that is gone
-        but versions, which others may be loading. Nothing where the folder itself is gone. StoreFailed."""
+    def sweep(self, named: References, at_once: bool = False) -> Swept:
+        """Delete what the ledger does not name and has been gone from the folder for the time of grace; with `at_once`
+        all of it but versions, which others may be loading. What is named and here, but went from the store, is
+        put again. Nothing where the folder itself is gone. StoreFailed, Refused where the store is another ledger's."""
         if not self._paths.copied.exists():
-            return 0
-        here = {self._name(path) for path in self._local()}
-        gone = [name for name in self.store.names() if name not in here and self._name(self._paths.state / name)]
+            return Swept(0, 0)
+        if self.owner is not None and not self.is_marked(self.owner):
+            raise StoreFailed(f"{self.store.place}/{MARK} is gone, which says whose files these are")
+        here = {str(self._name(path)) for path in self._local()}
+        lacked, gone = {name for name in here if named.needs(name)}, list[str]()
+        for name, _ in self.store.listed():
+            lacked.discard(name)
+            is_lasting = self._name(self._paths.state / name) is not None
+            if is_lasting and name not in here and not named.needs(name):
+                gone.append(name)
+        self.put(sorted(lacked))
         now_s = self._clock()
         self._gone_s = {name: self._gone_s.get(name, now_s) for name in gone}
         is_urgent = [at_once and not name.startswith(f"{VERSIONS}/") for name in gone]
@@ -189,32 +258,108 @@ class StoredState:
         self.store.delete(due)
         for name in due:
             del self._gone_s[name]
-        return len(due)
+        return Swept(len(due), len(lacked))
+
+    def _sweep_by(self, ledger: Ledger, at_once: bool) -> Swept:
+        with ledger.connect() as conn:
+            named = references_of(conn)
+        return self.sweep(named, at_once)
+
+    async def sweep_out(self, ledger: Ledger) -> None:
+        """Return once nothing is in the store that is gone from the folder, but versions; however long that takes."""
+        pause_s = SHORTEST_S
+        while not await self.swept(ledger, at_once=True):
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_S)
+
+    async def swept(self, ledger: Ledger, at_once: bool = False) -> bool:
+        """`sweep` beside the event loop, by what the ledger names now; whether it could be done, why not told once."""
+        try:
+            found = await self.beside(self._sweep_by, ledger, at_once)
+        except (StoreFailed, Refused) as error:
+            if str(error) != self._unswept:
+                log.warning("store_unswept", reason=str(error))
+            self._unswept = str(error)
+            return False
+        if found.deleted or found.put or self._unswept:
+            log.info("store_swept", files=found.deleted, put=found.put)
+        self._unswept = ""
+        return True
 
     def make_whole(self, ledger: Ledger) -> bool:
         """Have the folder be a whole copy of what the ledger names, once this service is the one that writes it: where
         the service before worked in it, the store gets what it lacks; else the folder is made anew of the store. No,
-        told once, where that cannot be now."""
+        told once, where that cannot be now; Refused where it will not mend itself."""
         began_s, place, term = self._clock(), ledger.place, ledger.term
         copied = self._copied(place)
         try:
-            if copied in (term - 1, term):
-                self.put_missing()
-            else:
-                with ledger.connect() as conn:
-                    named = references_of(conn)
-                found = self.fetch(named, was_copy=copied is not None)
-                if found.missing:
-                    log.error("store_lacks", files=len(found.missing), first=found.missing[0])
-                if found.files:
-                    seconds = round(self._clock() - began_s, 1)
-                    log.info("store_fetched", files=found.files, bytes=found.bytes, seconds=seconds)
+            with ledger.connect() as conn:
+                owner, named = Owner(ledger.instance(), place), references_of(conn)
+            if is_whole := copied in (term - 1, term):
+                self.say_copied(place, term)  # whether the store can be reached or not
+            with mendable():
+                found = self.complete(named, owner) if is_whole else self.fetch(named, copied is not None, owner)
+            if found.missing:
+                log.error("store_lacks", files=len(found.missing), first=found.missing[0])
+            if found.files:
+                seconds = round(self._clock() - began_s, 1)
+                log.info("store_fetched", files=found.files, bytes=found.bytes, seconds=seconds)
             self.say_copied(place, term)
-        except (OSError, Retry) as error:
-            self.failed(str(error))
+        except (OSError, Retry, OperationalError) as error:
+            self.failed(error_key(error))
             return False
+        self.owner = owner
         self.reached()
         return True
+
+    def complete(self, named: References, owner: Owner) -> Fetched:
+        """Of a folder that is a whole copy: the store gets what it lacks, the folder what it lost."""
+        self.is_marked(owner)
+        self.mark(owner)
+        self.put_missing()
+        return self._brought_back(named)
+
+    def _brought_back(self, named: References) -> Fetched:
+        """What the folder lost of what the ledger needs, as the store has it."""
+        lost = self._missing(named)
+        folders = [name.removesuffix(f"/{MANIFEST}") for name in lost if _is_last(name)]
+        fresh = [name for folder in folders for name in self.store.names(f"{folder}/")]
+        fresh = sorted({*lost, *fresh}, key=_is_last)
+        self._side_by_side(self._get_one, fresh)
+        for folder in folders:
+            self._checked(folder)
+        came = [path for name in fresh if (path := self._paths.state / name).exists()]
+        return Fetched(len(came), sum(path.stat().st_size for path in came), self._missing(named))
+
+    def _missing(self, named: References) -> tuple[str, ...]:
+        needed = (*named.files, *(f"{folder}/{MANIFEST}" for folder in named.versions))
+        return tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
+
+    # --- whose files these are ----------------------------------------------------------------------------
+
+    def is_marked(self, owner: Owner) -> bool:
+        """Whether the store says that its files are this ledger's; Refused where they are another's: each of the two
+        would delete what the other one needs. StoreFailed."""
+        try:
+            told = json.loads(self.store.read(MARK))
+            instance, place = str(told["instance"]), str(told["ledger"])
+        except FileNotFoundError:
+            return False
+        except (ValueError, KeyError, TypeError):
+            raise StoreFailed(f"{self.store.place}/{MARK} cannot be understood", hopeless=True) from None
+        if instance != owner.instance:
+            raise Refused(
+                f"{self.store.place} has the files of the ledger {place}, and this one is another or a copy of it: "
+                f"{owner.place}; nothing was changed",
+                "name a prefix of its own in [service] store; or, if that ledger is not used any more, remove "
+                f"{self.store.place}/{MARK}",
+            )
+        return True
+
+    def mark(self, owner: Owner) -> None:
+        """Have the store say that its files are this ledger's. StoreFailed: who may not put finds it out here."""
+        told = {"instance": owner.instance, "ledger": owner.place}
+        self.store.write(MARK, json.dumps(told).encode() + b"\n")
 
     # --- whose copy it is ---------------------------------------------------------------------------------
 
@@ -225,6 +370,11 @@ class StoredState:
             if told["store"] == self.store.place and told["ledger"] == place:
                 return int(told["term"])
         return None
+
+    def is_left(self, ledger: Ledger) -> bool:
+        """Whether another host works with the ledger since the folder was a whole copy. OperationalError."""
+        copied = self._copied(ledger.place)
+        return copied is not None and not is_held(self._paths.state) and ledger.backend.newest_term() > copied
 
     def say_copied(self, place: str, term: int) -> None:
         """Write that the folder is whole, as of that term of the ledger."""
@@ -243,10 +393,14 @@ class StoredState:
         final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden = final.with_name(f".{final.name}.tmp")
         with contextlib.suppress(FileNotFoundError):  # swept meanwhile
-            self.store.get(name, hidden)
+            try:
+                self.store.get(name, hidden)
+            except BaseException:
+                hidden.unlink(missing_ok=True)
+                raise
             if name.startswith(f"{SNAPSHOTS}/") and not durable.sha256(hidden).startswith(final.stem):
-                hidden.unlink()
-                raise StoreFailed(f"{self.store.place}/{name} is not what its name says")
+                hidden.unlink()  # it is damaged: as good as missing
+                return
             try:
                 durable.publish_file(hidden, final, "store.fetch")
             except OSError as error:
@@ -254,11 +408,20 @@ class StoredState:
                 raise Retry(f"{final}: {error.strerror}") from None
 
     def _checked(self, folder: str) -> None:
-        """A version that is not whole, or is another one than its manifest says, comes anew as a whole."""
+        """A version that is not whole, or is another one than its manifest says, comes anew as a whole; where that is
+        damaged, too, there is none."""
         path = self._paths.state / folder
         if (path / MANIFEST).is_file() and not has_all_files(path):
             durable.remove(path, "store.remove_local")
             self._side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
+            if not has_all_files(path):
+                durable.remove(path, "store.remove_local")
+
+    def _has_room(self, needed: int) -> None:
+        """Retry where the disk has none for so many bytes."""
+        free = self.room()
+        if needed > free:
+            raise Retry(f"{self._paths.state} has {free:,} free bytes, and what is to come has {needed:,}")
 
     def _has_version(self, folder: str, there: Collection[str]) -> bool:
         manifest = f"{folder}/{MANIFEST}"

@@ -20,7 +20,9 @@ def configured_store(config: Config, environment: Mapping[str, str] = os.environ
     """That of `[service] store`; None without it. Refused where what says how it is reached cannot be read."""
     if config.service.store is None:
         return None
-    return ObjectStore(config.service.store, store_options(config, environment))
+    return ObjectStore(
+        config.service.store, store_options(config, environment), lambda: store_options(config, environment)
+    )
 
 
 def store_options(config: Config, environment: Mapping[str, str]) -> dict[str, str]:

@@ -32,7 +32,6 @@ from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
 from retrain.planning.retention import DAY_S
 from retrain.records.errors import Refused
-from retrain.store.backends.objects import StoreFailed
 
 log = get_logger()
 LEDGER_POLL_S = 0.4
@@ -86,9 +85,7 @@ class Background:
         while True:
             await asyncio.sleep(SWEEP_S)
             if not self._keepers.resting:
-                with contextlib.suppress(StoreFailed):  # told where it is waited for
-                    if count := await store.beside(store.sweep):
-                        log.info("store_swept", files=count)
+                await store.swept(self._ledger)
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""

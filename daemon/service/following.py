@@ -9,12 +9,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.ledger import Ledger, Version, promotions
+from daemon.runtime.lock import is_held
 from daemon.runtime.log import get_logger
 from daemon.runtime.promoted import describe, described
 from daemon.runtime.restarting import error_key
 from daemon.runtime.stored_state import StoredState
 from retrain import durable
 from retrain.records.deployment import Champion, Deployment
+from retrain.records.errors import Retry
+from retrain.store.backends.objects import StoreFailed
 from retrain.store.versions import list_versions
 
 log = get_logger()
@@ -38,6 +41,8 @@ class Following:
         self._version: Version = -1
         self._retry_s = float("-inf")
         self._reason = ""
+        self.hopeless = ""
+        """Why the store cannot be used in a way that does not mend itself."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -47,7 +52,10 @@ class Following:
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> bool:
-        """Fetch and describe what was promoted since the last look; whether there was anything."""
+        """Fetch and describe what was promoted since the last look; whether there was anything. Nothing where `driftd
+        run` works with the folder by now: it does all that."""
+        if is_held(self._paths.state):
+            return False
         try:
             version = self._ledger.data_version()
             if version == self._version and time.monotonic() < self._retry_s:
@@ -70,8 +78,9 @@ class Following:
                 self._stored.fetch_version(folder)
             describe(self._paths, champion)
             self._stored.reached()
-        except OSError as error:
-            self._stored.failed(str(error))
+        except (OSError, Retry) as error:
+            self.hopeless = str(error) if isinstance(error, StoreFailed) and error.hopeless else ""
+            self._stored.failed(error_key(error))
             self._retry_s = time.monotonic() + RETRY_S
             return False
         self._forget_unused(model, champion)

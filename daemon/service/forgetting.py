@@ -46,6 +46,7 @@ LOOK_S, AGAIN_S = 0.1, 2.0
 TOLD_S = 5.0
 """After so many seconds it is logged what has gone, again and again."""
 AWAY = (SQLAlchemyError, OSError)
+PURGE_AGAIN_S = 5.0
 MASK, PACKED = b"x", (".gz", ".xz", ".bz2", ".zst")
 KNOWN_USERS = "reference/users.npz"
 
@@ -79,10 +80,14 @@ class Forgetting:
             await self.shared.writable()
             with ledger.begin(durable=True) as conn:
                 forgotten.blank(conn, command, refused)
-        await asyncio.to_thread(ledger.purge)
+        try:
+            await asyncio.to_thread(ledger.purge)
+        except AWAY:
+            await asyncio.sleep(PURGE_AGAIN_S)  # it is asked again at once, and writes all tables anew
+            raise
         if (store := self.shared.store) is not None:
             await store()
-            await store.beside(store.sweep, True)
+            await store.sweep_out(ledger)
         durable.crash_point("forget.purged")
         if refused is not None:
             raise Refused(*refused)

@@ -5,8 +5,11 @@ import faulthandler
 import os
 import signal
 import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from importlib.metadata import version
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, ConfigErrors, load_config
 from daemon.ledger import followed_ledger
@@ -26,6 +29,7 @@ from daemon.service.stopping import Stopping
 from daemon.service.totals import Totals
 from retrain import durable
 from retrain.records.errors import Refused, Retry
+from retrain.store.backends.objects import WAY_OUT, StoreFailed
 
 log = get_logger()
 FAILURE_PAUSE_S = 2.0
@@ -80,7 +84,11 @@ class OnlyServer:
         if self._stored is not None:
             ledger = followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))
             following = Following(self._config, ledger, self._stored, self._servers.follow)
-            await self._stored.beside(following.look)
+            try:
+                await self._stored.beside(self._first_look, following)
+            except Refused:
+                await self._servers.stop()
+                raise
             tasks.append(asyncio.create_task(supervise(following.run, log, FAILURE_PAUSE_S)))
         await self._stopping.asked.wait()
         log.info("service_stopping")
@@ -94,14 +102,35 @@ class OnlyServer:
             self._page_listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
 
+    def _first_look(self, following: Following) -> None:
+        """Refused where the store cannot be used in a way that does not mend itself, and there is nothing to serve."""
+        following.look()
+        assert self._stored is not None
+        if self._config.paths.promoted("any").parent.is_dir():
+            return
+        if not following.hopeless and not self._stored.reason:
+            try:
+                self._stored.store.look()
+            except StoreFailed as error:
+                following.hopeless = str(error) if error.hopeless else ""
+        if following.hopeless:
+            raise Refused(f"cannot use the store: {following.hopeless}", WAY_OUT)
+
     def _elsewhere(self) -> StoredState | None:
         """The store that versions come from, where another host has them; None where this is the folder of the driftd
-        that makes them, or the copy that it left."""
+        that makes them, or did so last."""
         store = configured_store(self._config, self._environment)
-        if store is None or self._config.paths.copied.exists():
+        if store is None:
             return None
         durable.make_folder(self._config.state_dir, "follow.folder")
-        return StoredState(store, self._config.state_dir, self._config.service.store_grace)
+        stored = StoredState(store, self._config.state_dir, self._config.service.store_grace)
+        return stored if not self._config.paths.copied.exists() or self._is_left(stored) else None
+
+    def _is_left(self, stored: StoredState) -> bool:
+        url = ledger_url(self._config, self._environment)
+        with closing(followed_ledger(self._config.state_dir, url)) as ledger, suppress(SQLAlchemyError):
+            return stored.is_left(ledger)
+        return False
 
     def _make(self) -> ServerProcess:
         config, silent_s = self._config, hung_s(self._watchdog_s)

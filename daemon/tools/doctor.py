@@ -2,6 +2,7 @@
 
 import grp
 import os
+import secrets
 import shutil
 import socket
 import stat
@@ -37,7 +38,7 @@ from daemon.tools.forgotten import key_told
 from drift.notation import counted
 from retrain.records.errors import DriftdError, Refused
 from retrain.records.settings import IntakeSettings
-from retrain.store.backends.objects import StoreFailed
+from retrain.store.backends.objects import WAY_OUT, ObjectStore, StoreFailed
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 FEW_WATCHES = 8192
@@ -392,7 +393,7 @@ def _database(config: Config) -> Iterator[Finding]:
 
 
 def _store(config: Config) -> Iterator[Finding]:
-    """Whether the object store can be reached, and lets this user list it."""
+    """Whether the object store can be reached, and lets this user do what a service does there."""
     store = configured_store(config)
     if store is None:
         return
@@ -401,9 +402,24 @@ def _store(config: Config) -> Iterator[Finding]:
         return
     try:
         yield Finding("ok", f"the store {store.place} answers" + ("" if store.look() else "; nothing is in it yet"))
+        yield from _writes(store)
     except StoreFailed as error:
-        hint = "check [service] store, and the store's credentials and rights" if error.hopeless else "is it up?"
-        yield Finding("error", error.message, f"{hint} AWS_ENDPOINT_URL and AWS_REGION say where it is")
+        yield Finding("error", error.message, WAY_OUT if error.hopeless else "is it up? AWS_ENDPOINT_URL says where")
+
+
+def _writes(store: ObjectStore) -> Iterator[Finding]:
+    """By a small object that is put, read and deleted. Servers on other hosts need to read alone."""
+    name = f"doctor-{secrets.token_hex(8)}"
+    try:
+        store.write(name, b"driftd doctor\n")
+    except StoreFailed as error:
+        yield Finding("warning", f"{error}: enough for `driftd serve` on other hosts, not for `driftd run`", WAY_OUT)
+        return
+    try:
+        store.read(name)
+        store.delete([name])
+    except (StoreFailed, FileNotFoundError) as error:
+        yield Finding("error", f"{error}; {name} is left there", WAY_OUT)
 
 
 def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
@@ -438,7 +454,10 @@ def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
             yield Finding("ok", f"{name}: no version yet" + (f"; {waits}" if waits else ""))
             continue
         for member in champion.deployment.members:
-            yield _version(config, name, member.version)
+            if is_here or config.paths.model(name).version(member.version).exists():
+                yield _version(config, name, member.version)
+            else:
+                yield Finding("ok", f"{name}: {member.version} is fetched from the store at the start")
 
 
 def _unclear(conn: Connection, config: Config, name: str) -> Iterator[Finding]:

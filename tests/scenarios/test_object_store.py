@@ -273,3 +273,19 @@ def test_what_is_to_be_committed_waits_for_the_store(make_host: Callable[..., Da
         drop(rows(3), host.data / "c.csv")
         host.wait("store_awaited", since=len(host.events))
         assert host.stop() == 0  # it does not wait for the store
+
+
+def test_a_store_that_does_not_mend_itself_is_refused_at_the_start(make_host: Callable[[], Daemon]) -> None:
+    """A bucket that is not there, by the service and by servers on another host, with the way out and no secret; the
+    ledger is as it was, so that the right bucket is all it takes."""
+    host = make_host()
+    right = host.config.read_text()
+    host.config.write_text(re.sub("s3://[^/]+", "s3://no-such-bucket", right))
+    for command in ("run", "serve"):
+        assert host.start(wait_ready=False, command=command).wait_dead() == 1
+        assert "NoSuchBucket; check [service] store" in host.tail() and SECRET not in host.tail()
+        if command == "run":
+            (host.folder / "state").rename(host.folder / "before")
+    host.config.write_text(right)
+    host.start()
+    assert host.stop() == 0

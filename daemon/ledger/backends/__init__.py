@@ -46,6 +46,12 @@ class Backend(Protocol):
     def identity(self) -> Hashable:
         """Which database this is: another one once another is in its place; OSError where it is away."""
 
+    def newest_term(self) -> int:
+        """That of who claimed it last; OperationalError where it is away."""
+
+    def instance(self) -> str:
+        """The same by whichever name it is reached; a copy of it is another one. OperationalError where it is away."""
+
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction that sees one state, that of its first read."""
 

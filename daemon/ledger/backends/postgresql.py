@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, ProgrammingError
 
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
@@ -38,6 +38,8 @@ SETTINGS = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=10min -c client_min_messages=warning"
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10s"
 )
+WHOLE = "-c statement_timeout=0"
+"""Unless the URL says otherwise, whatever the role has: tables that are written anew take as long as they are large."""
 NETWORK: dict[str, Any] = {
     "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
 }  # fmt: skip
@@ -52,6 +54,9 @@ HOPELESS = (
     "not permitted to log in", "invalid ",
 )  # fmt: skip
 """What of a refused connection does not mend itself, in the words of libpq and the server."""
+INSTANCE = """concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
+ (SELECT oid FROM pg_database WHERE datname = current_database()), current_schema())"""
+"""Of the cluster and its replicas, the database in it, and the schema."""
 NO_PARAMETERS = {"no_parameters": True}
 """Several statements at once go without any, in one round trip."""
 
@@ -78,7 +83,7 @@ class PostgresqlBackend:
         if time.monotonic() < self._again_s:
             raise psycopg.OperationalError(self._away)  # the same words: what is the same trouble is logged once
         _, given = self.engine.dialect.create_connect_args(self._url)
-        options = " ".join(filter(None, (given.pop("options", ""), SETTINGS)))
+        options = " ".join(filter(None, (WHOLE, given.pop("options", ""), SETTINGS)))
         if self._read_only:
             options += " -c default_transaction_read_only=on"
         asked = {"application_name": "driftd", "connect_timeout": self._connect_s, **NETWORK, **given}
@@ -99,21 +104,37 @@ class PostgresqlBackend:
         """The same for as long as it is configured."""
         return self.place
 
+    def newest_term(self) -> int:
+        """That of the service that claimed it last; OperationalError where it is away."""
+        with self.engine.connect() as connection:
+            return int(connection.exec_driver_sql("SELECT term FROM ledger_fence").scalar_one())
+
+    def instance(self) -> str:
+        """Which of all databases it is, by whichever name it is reached: a copy of it, as of a dump, is another one.
+        OperationalError where it is away."""
+        with self.engine.connect() as connection:
+            try:
+                return str(connection.exec_driver_sql(f"SELECT {INSTANCE}").scalar())
+            except ProgrammingError:  # not everybody may know it everywhere
+                return self.place
+
     def begin_read(self, connection: Connection) -> None:
         """One snapshot, which nobody waits for."""
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def begin_write(self, connection: Connection, durable: bool) -> None:
-        """Wait for the turn, in one round trip; OperationalError where another service has the ledger now."""
+        """Wait for the turn, in one round trip; OperationalError where it cannot be had: another service has the ledger
+        now, or the server takes nothing, as one that is a replica still."""
         lazy = "" if durable else "SET LOCAL synchronous_commit TO off; "
         statement = f"{BEGIN}; {lazy}SELECT ledger_turn({self._term})"
         try:
             connection.exec_driver_sql(statement, execution_options=NO_PARAMETERS)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != TAKEN_OVER:
+            if isinstance(error, OperationalError):
                 raise
-            self._lose()
             assert error.orig is not None
+            if getattr(error.orig, "sqlstate", None) == TAKEN_OVER:
+                self._lose()
             raise OperationalError(statement, None, error.orig) from None
 
     def is_free(self) -> bool:
@@ -259,7 +280,7 @@ def why_not(place: str, error: DatabaseError) -> Refused | Retry:
 
 
 def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: bool, is_copy: bool) -> None:
-    place, found = backend.place, _revision(backend)
+    place, found = backend.place, revision_of(backend)
     if found == head:
         if migrate and not is_copy:
             _refuse_other_folder(backend, state_dir)
@@ -287,8 +308,8 @@ def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: b
     upgrade(backend.engine, begin=f"{BEGIN}; SELECT pg_advisory_xact_lock({TURN})")
 
 
-def _revision(backend: PostgresqlBackend) -> str:
-    """The schema; "" where there is nothing."""
+def revision_of(backend: PostgresqlBackend) -> str:
+    """The schema; "" where there is nothing. Refused where there are tables of others."""
     with backend.engine.connect() as connection:
         raw: Any = connection.connection.driver_connection
         if (encoding := raw.info.parameter_status("server_encoding")) != "UTF8":

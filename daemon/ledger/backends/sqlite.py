@@ -41,6 +41,14 @@ class SqliteBackend:
         found = self.file.stat()
         return found.st_dev, found.st_ino
 
+    def newest_term(self) -> int:
+        """They are not counted."""
+        return 0
+
+    def instance(self) -> str:
+        """Its path: a file is not told from its copies otherwise."""
+        return self.place
+
     def begin_read(self, connection: Connection) -> None:
         """One view, which writers neither wait for nor change."""
         connection.exec_driver_sql("BEGIN")

@@ -3,11 +3,12 @@ servers of the same protocol differ in the rest: no rename, no condition, no ETa
 and who publishes several objects puts the one that names the others last."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from retrain.durable import crash_point
@@ -27,9 +28,17 @@ OPTIONS = (
 CONNECT, WHOLE = "5s", "30s"
 """For a connection, and for a request: of large objects each carries a part."""
 RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
-HOPELESS = ("NoSuchBucket", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "PermanentRedirect")
+HOPELESS = (
+    "NoSuchBucket", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "InvalidToken",
+    "PermanentRedirect", "AuthorizationHeaderMalformed", "incorrectly configured region",
+)  # fmt: skip
+"""What does not mend itself, in the words of servers and of obstore. A clock that is off does: RequestTimeTooSkewed."""
+WAY_OUT = "check [service] store, the store's credentials and rights, AWS_ENDPOINT_URL and AWS_REGION"
+NO_CREDENTIALS = "169.254.169.254"
+"""Where obstore asks for the role of a machine of AWS, if nothing else says who it is."""
 PART = 8 * 2**20
 DELETED_AT_ONCE = 1000
+T = TypeVar("T")
 
 
 class StoreFailed(OSError):
@@ -49,32 +58,50 @@ class Stored:
 
 
 class ObjectStore:
-    """Objects below a prefix of a bucket; names are relative to it. Threads may share one."""
+    """Objects below a prefix of a bucket; names are relative to it. Threads may share one. What says how it is reached
+    is asked `again` where the server refuses: credentials are replaced while a service runs."""
 
-    def __init__(self, uri: str, options: Mapping[str, str]) -> None:
+    def __init__(
+        self, uri: str, options: Mapping[str, str], again: Callable[[], Mapping[str, str]] | None = None
+    ) -> None:
         try:
             import obstore
-            from obstore.store import S3Store
         except ImportError:
             raise Refused("a store in S3 needs obstore, which is not installed", EXTRA) from None
         if (why := why_no_store(uri)) is not None:
             raise Refused(why)
         self.place = uri.rstrip("/")
-        self._obstore = obstore
+        self._obstore, self._options, self._again = obstore, dict(options), again
+        self._store = self._reached(options)
+
+    def _reached(self, options: Mapping[str, str]) -> Any:
+        from obstore.store import S3Store
+
         config: Any = {name.lower(): value for name, value in options.items() if name in OPTIONS}
         endpoint = config.get("aws_endpoint_url", "")
         client: Any = {"allow_http": endpoint.startswith("http://"), "connect_timeout": CONNECT, "timeout": WHOLE}
         try:
-            self._store = S3Store.from_url(self.place, config=config, client_options=client, retry_config=RETRIES)
+            return S3Store.from_url(self.place, config=config, client_options=client, retry_config=RETRIES)
         except Exception as error:  # obstore's have no common class
             raise Refused(f"cannot use the store {self.place}: {_line(error)}", "check its credentials") from None
 
     def put(self, name: str, path: Path) -> None:
         """A file's content under a name, in place of what was there; FileNotFoundError where the file is gone."""
         crash_point("store.before_put")
+
         with path.open("rb") as file:
-            self._do("put", lambda: self._obstore.put(self._store, name, file))
+
+            def sent() -> None:
+                file.seek(0)
+                self._obstore.put(self._store, name, file)
+
+            self._do("put", sent)
         crash_point("store.after_put")
+
+    def write(self, name: str, content: bytes) -> None:
+        """A small object's content, in place of what was there."""
+        crash_point("store.before_put")
+        self._do("put", lambda: self._obstore.put(self._store, name, content))
 
     def get(self, name: str, path: Path) -> None:
         """An object's content to a new file; FileNotFoundError where there is none."""
@@ -90,13 +117,24 @@ class ObjectStore:
 
     def read(self, name: str) -> bytes:
         """A small object's content; FileNotFoundError where there is none."""
-        return bytes(self._do("get", lambda: self._obstore.get(self._store, name).bytes(), name))
+        return self._do("get", lambda: bytes(self._obstore.get(self._store, name).bytes()), name)
 
     def names(self, prefix: str = "") -> dict[str, Stored]:
         """What there is below a folder, by name; a folder ends with "/"."""
-        listed = self._do("list", lambda: list(self._store.list(prefix or None)))
-        found: Iterable[Any] = (one for some in listed for one in some)
-        return {one["path"]: Stored(one["size"], one["last_modified"].timestamp()) for one in found}
+        return dict(self.listed(prefix))
+
+    def listed(self, prefix: str = "") -> Iterator[tuple[str, Stored]]:
+        """The same, page by page as the server gives it: a bucket may have millions."""
+
+        def begun() -> tuple[Any, Any]:
+            pages = iter(self._store.list(prefix or None))
+            return pages, next(pages, None)
+
+        pages, some = self._do("list", begun)
+        while some:
+            for one in some:
+                yield one["path"], Stored(one["size"], one["last_modified"].timestamp())
+            some = self._do("list", partial(next, pages, None))
 
     def look(self) -> int:
         """How many folders and objects the prefix has, one level deep: the cheapest question."""
@@ -109,11 +147,30 @@ class ObjectStore:
         while left:
             crash_point("store.before_delete")
             some, left = left[:DELETED_AT_ONCE], left[DELETED_AT_ONCE:]
-            self._do("delete", lambda some=some: self._obstore.delete(self._store, some))
+            self._do("delete", partial(self._delete, some))
 
-    def _do(self, what: str, call: Any, name: str | None = None) -> Any:
-        """The call's answer; what obstore raises as StoreFailed. What is missing is told apart only where a name is
-        asked for: of a bucket that is missing it is told alike."""
+    def _delete(self, names: list[str]) -> None:
+        self._obstore.delete(self._store, names)
+
+    def _do(self, what: str, call: Callable[[], T], name: str | None = None) -> T:
+        """The call's answer, where credentials are refused that of another try with those that there are by now; what
+        obstore raises as StoreFailed. What is missing is told apart only where a name is asked for: of a bucket that is
+        missing it is told alike."""
+        try:
+            return self._told(what, call, name)
+        except StoreFailed as error:
+            if not error.hopeless or not self._is_renewed():
+                raise
+        return self._told(what, call, name)
+
+    def _is_renewed(self) -> bool:
+        """Whether it is reached otherwise by now, which it is from here on."""
+        if self._again is None or (options := dict(self._again())) == self._options:
+            return False
+        self._options, self._store = options, self._reached(options)
+        return True
+
+    def _told(self, what: str, call: Callable[[], T], name: str | None) -> T:
         try:
             return call()
         except StoreFailed:
@@ -150,6 +207,8 @@ def _line(error: Exception) -> str:
     text = str(error)
     if (code := re.search(r"<Code>(\w+)</Code>", text)) is not None:
         return code[1]
+    if NO_CREDENTIALS in text:
+        return "no credentials: neither in store_file nor in the environment, and no role of this machine answers"
     first = text.split("\n\nDebug source", 1)[0].strip().splitlines()[-1:] or ["no answer"]
     return first[0].strip()[:300]
 

@@ -30,6 +30,7 @@ from daemon.ledger import (
     open_ledger,
     tables,
 )
+from daemon.ledger.backends.postgresql import place_of
 from daemon.ledger.engine import HEAD
 from daemon.ledger.tables import class_totals as counted_classes
 from daemon.ledger.tables import file_totals, json_text, metadata
@@ -352,6 +353,53 @@ def test_who_may_only_read_is_no_service(ledger: Ledger, postgresql: Server, tmp
         with service as opened, pytest.raises(Refused, match="cannot use the ledger postgresql://"):
             opened.claim()
     assert ledger.is_free()
+
+
+def test_a_server_that_takes_nothing_is_away(ledger: Ledger, url: str) -> None:
+    """As a replica before it is promoted: who writes waits, as while it cannot be reached, and goes on after it."""
+    ledger.claim()
+    with psycopg.connect(url, autocommit=True) as admin:
+        found = admin.execute("SELECT pg_get_functiondef('ledger_turn(bigint)'::regprocedure)").fetchone()
+        admin.execute(
+            "CREATE OR REPLACE FUNCTION ledger_turn(mine bigint) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE 'cannot execute it in a read-only transaction' USING ERRCODE = '25006'; END $$"
+        )
+        failures = ledger.failures
+        with pytest.raises(OperationalError, match="read-only"), ledger.begin():
+            pass
+        assert ledger.failures == failures + 1 and not ledger.lost
+        assert found is not None
+        admin.execute(found[0])
+    with ledger.begin() as conn:
+        models.ensure(conn, "n")
+
+
+def test_a_timeout_of_the_role_cuts_nothing_short(ledger: Ledger, tmp_path: Path, url: str) -> None:
+    """Tables are written anew however long that takes, unless the URL says otherwise."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET statement_timeout = 1')
+    with contextlib.closing(open_ledger(tmp_path, url=url)) as opened:
+        opened.purge()
+    with contextlib.closing(open_ledger(tmp_path, url=f"{url}?options=-c%20statement_timeout=1234")) as opened:
+        assert opened.engine.connect().exec_driver_sql("SHOW statement_timeout").scalar() == "1234ms"
+
+
+def test_a_copy_of_a_ledger_is_another_one(ledger: Ledger, postgresql: Server, tmp_path: Path, url: str) -> None:
+    """And the same one under another name and by another address is the same."""
+    mine = ledger.instance()
+    ledger.close()
+    name = url.rpartition("/")[2]
+    with psycopg.connect(postgresql.url("postgres"), autocommit=True) as admin, postgresql.ledger(name) as copy:
+        with contextlib.closing(open_ledger(tmp_path, url=copy)) as opened:
+            assert opened.instance() != mine
+        admin.execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_new"')
+        try:
+            with contextlib.closing(
+                open_ledger(tmp_path, url=f"{url}_new".replace("127.0.0.1", "localhost"))
+            ) as opened:
+                assert opened.instance() == mine and opened.place != place_of(url)
+        finally:
+            admin.execute(f'ALTER DATABASE "{name}_new" RENAME TO "{name}"')
 
 
 def test_a_later_migration_runs_once(ledger: Ledger, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,3 +70,23 @@ def test_what_does_not_work_is_told_in_a_line_without_a_secret(s3: S3, tmp_path:
     for uri in ("/mnt/a", "gs://bucket/a", "s3://", "s3://user:word@bucket/a"):
         with pytest.raises(Refused, match="expected s3://BUCKET"):
             ObjectStore(uri, s3.options)
+
+
+def test_credentials_that_are_replaced_are_used_at_once(s3: S3, tmp_path: Path) -> None:
+    """Where the server refuses, what says how it is reached is asked again, and the call made once more, whichever it
+    is; without another answer it is refused as before."""
+    (file := tmp_path / "file").write_bytes(b"x" * 100)
+    bucket, good, bad = s3.bucket(), dict(s3.options), {**s3.options, "AWS_SECRET_ACCESS_KEY": "expired"}
+    now = [bad]
+    for call, expected in (
+        (lambda store: store.put("a/b", file), None),
+        (lambda store: store.read("a/b"), b"x" * 100),
+        (lambda store: set(store.names("a/")), {"a/b"}),
+        (lambda store: store.delete(["a/b"]), None),
+    ):
+        store = ObjectStore(bucket, bad, lambda: now[0])
+        now[0] = bad
+        with pytest.raises(StoreFailed, match="SignatureDoesNotMatch"):
+            call(store)
+        now[0] = good
+        assert call(store) == expected
