@@ -278,7 +278,9 @@ def test_what_does_not_fit_into_memory_is_written_to_the_work_folder(tmp_path, m
             take(request(tmp_path / "a.parquet"))
             connection = sql.connect()
             connection.execute("SET memory_limit = '30MB'")
-            connection.execute("CREATE TEMP TABLE t AS SELECT hash(i)::VARCHAR || hash(i + 1)::VARCHAR FROM range(1000000) r(i)")
+            connection.execute(
+                "CREATE TEMP TABLE t AS SELECT hash(i)::VARCHAR || hash(i + 1)::VARCHAR FROM range(1000000) r(i)"
+            )
             assert list(here.iterdir()) == [] and list((work / "spill").iterdir()) != []
             connection.close()
     finally:
