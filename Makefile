@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: engines adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: image-test engines adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -49,8 +49,8 @@ types: $(VENV)/.installed-dev ## mypy
 layers: $(VENV)/.installed-dev ## imports run downward only
 	$(BIN)/lint-imports
 
-long: $(VENV)/.installed-dev ## the tests that take minutes each and variants of stories, but for those of `make world`, `make systemd` and `make browser`
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long --ignore tests/faults --ignore tests/systemd --ignore tests/browser
+long: $(VENV)/.installed-dev ## the tests that take minutes each and variants of stories, but for those of `make world`, `make systemd`, `make browser` and `make image-test`
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long --ignore tests/faults --ignore tests/systemd --ignore tests/browser --ignore tests/containers
 
 browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and action of the status page in a real Chromium; axe-core; minutes
 	$(BIN)/python -m pytest --durations 12 -m "long or not long" tests/browser tests/daemon/page/test_browser.py
@@ -72,6 +72,9 @@ world: $(VENV)/.installed-dev ## the faults of the world, the long ones too: 100
 
 systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-away container, the long run; needs root
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/systemd
+
+image-test: $(VENV)/.installed-dev ## make the image by its Containerfile in a Debian root file system, and start it read-only; root, debootstrap, five minutes
+	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/containers
 
 IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored_state.py tests/scenarios/test_object_store.py
 engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines and of the object store, other rooms and stories over PostgreSQL; needs their packages; minutes
@@ -168,6 +171,10 @@ lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock f
 		--upgrade --quiet pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade --quiet \
+		--extra postgres --extra s3 --constraint requirements-dev.lock pyproject.toml -o contrib/containers/extras.lock
+	echo 'setuptools>=77' | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --quiet --constraint requirements-dev.lock - -o contrib/containers/build.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --upgrade --no-deps tests/browser/axe.in -o tests/browser/axe.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,5 +1,6 @@
 """DuckDB, offline and within bounds."""
 
+import contextlib
 import functools
 import re
 from pathlib import Path
@@ -22,6 +23,13 @@ def connect(columns: int = 0) -> duckdb.DuckDBPyConnection:
     except duckdb.Error:
         _database.cache_clear()
         return _within(_database(), memory)
+
+
+def spill_to(folder: Path) -> None:
+    """Have what the process's database cannot keep in memory written below `folder`, and not where the process happens
+    to stand, which it may not write. A database that has written something goes on where it did."""
+    with contextlib.suppress(duckdb.NotImplementedException):
+        _database().execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
 
 
 def release() -> None:

@@ -40,6 +40,7 @@ from daemon.reading.prepared import refuse_unprepared
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.recorded import SUM_TOLERANCE, outside, sums, version_rows
 from daemon.reading.rejects import Reject, Rejects, Share, misfit, shortened
+from daemon.reading.sql import spill_to
 from daemon.reading.take_items import take_items
 from drift.columns.casts import TYPES, Cleaned
 from retrain import durable
@@ -88,6 +89,7 @@ def take(request: TakeRequest) -> TakeResult:
     path, work = request.path, request.work
     refuse_leading_out(path, request.root)
     durable.make_folder(work, "intake.work")
+    spill_to(work)
     stem = work / uuid.uuid4().hex
     endings = "".join(one for one in path.suffixes[-2:] if one.isascii() and one[1:].isalnum())
     temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{endings}")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from daemon.reading import batches as bounded
-from daemon.reading import csv
+from daemon.reading import csv, sql
 from daemon.reading.batches import LONGEST_CELL, batches
 from daemon.reading.digest import digest
 from daemon.reading.formats import SAMPLE_ROWS, kind_of
@@ -263,3 +263,25 @@ def test_a_file_of_nothing_but_line_ends_has_no_rows(tmp_path, monkeypatch):
     path.write_bytes(b"x,c,y\n" + b"\n" * 2**19)
     with pytest.raises(Refused, match="a header and no rows"):
         take(request(path, declared=False))
+
+
+def test_what_does_not_fit_into_memory_is_written_to_the_work_folder(tmp_path, monkeypatch):
+    """And not where the process stands, which may be read-only, as a container's root is: not even where one file after
+    another is taken by the same process."""
+    sql.release()
+    here, work = tmp_path / "here", tmp_path / "work"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    pq.write_table(pa.table({"x": [1.0, 2.0], "c": ["a", "b"], "y": ["n", "p"]}), tmp_path / "a.parquet")
+    try:
+        for _ in range(2):
+            take(request(tmp_path / "a.parquet"))
+            connection = sql.connect()
+            connection.execute("SET memory_limit = '30MB'")
+            connection.execute(
+                "CREATE TEMP TABLE t AS SELECT hash(i)::VARCHAR || hash(i + 1)::VARCHAR FROM range(1000000) r(i)"
+            )
+            assert list(here.iterdir()) == [] and list((work / "spill").iterdir()) != []
+            connection.close()
+    finally:
+        sql.release()
