@@ -31,8 +31,22 @@ def status(json: Json = False) -> None:
         print(f"{'TROUBLE: backup' if note['lost'] else 'backup:'} {backup_sentence(BackupNote(**note))}")
     if sentence := analyst_sentence(facts["analyst"], time.time()):
         print(f"TROUBLE: {sentence}")
+    if mlflow := facts["mlflow"]:
+        print(_mirror(mlflow))
     for name, model in facts["models"].items():
         _print_model(name, model)
+
+
+def _mirror(mlflow: dict[str, Any]) -> str:
+    """How MLflow's copy stands."""
+    from daemon.reading.rejects import printable
+
+    failing, behind = mlflow["failing"], mlflow["behind"]
+    since = "" if mlflow["since"] is None else f" since {when(mlflow['since'])}"
+    stands = f"behind{since} with {', '.join(behind)}" if behind else "as the ledger is"
+    last = "" if mlflow["mirrored_at"] is None else f"; brought up to date last {when(mlflow['mirrored_at'])}"
+    why = "" if failing is None else f": {printable(failing['reason'])}"
+    return f"{'TROUBLE: ' if failing or behind else ''}MLflow at {mlflow['tracking_uri']} is {stands}{why}{last}"
 
 
 def _where(address: str, configured: str) -> str:
