@@ -53,6 +53,7 @@ class Mirroring:
         self._environment, self._now, self._monotonic = environment, now, monotonic
         self._wake = asyncio.Event()
         self._settings: MlflowSettings | None = None
+        self._has_begun = False
         self._compared_s: dict[str, float] = {}
         self._pauses: dict[str | None, tuple[int, float]] = {}
         self._told: dict[str, str] = {}
@@ -80,8 +81,9 @@ class Mirroring:
     async def _look(self) -> None:
         """Note what is wanted, and do what is due, by one process for all models."""
         config = self._config()
-        if config.mlflow != self._settings:
-            self._settings, self._compared_s, self._pauses = config.mlflow, {}, {}
+        if not self._has_begun or config.mlflow != self._settings:
+            self._settings, self._has_begun = config.mlflow, True
+            self._compared_s, self._pauses, self._told = {}, {}, {}
             if config.mlflow is None:
                 with self._ledger.begin() as conn:
                     outbox.drop(conn, MLFLOW)
