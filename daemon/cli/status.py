@@ -33,8 +33,24 @@ def status(json: Json = False) -> None:
         print(f"TROUBLE: {sentence}")
     if mlflow := facts["mlflow"]:
         print(_mirror(mlflow))
+    if lineage := facts["openlineage"]:
+        print(_lineage(lineage))
     for name, model in facts["models"].items():
         _print_model(name, model)
+
+
+def _lineage(lineage: dict[str, Any]) -> str:
+    """How events of cycles come along."""
+    from daemon.reading.rejects import printable
+
+    waits, why = lineage["waiting"], lineage["reason"]
+    since = f" since {when(lineage['waiting_since'])}" if waits else ""
+    reason = f" ({printable(why)})" if waits and why else ""
+    lost = f"; {lineage['given_up']} given up" if lineage["given_up"] else ""
+    trouble = "TROUBLE: " if reason or lost else ""
+    return (
+        f"{trouble}OpenLineage: {counted(lineage['delivered'], 'event')} arrived; {waits} waiting{since}{reason}{lost}"
+    )
 
 
 def _mirror(mlflow: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Which cycles the collector of OpenLineage is to hear of: read from the ledger, so that no kill leaves one out."""
 
 from importlib.metadata import version as installed
+from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
@@ -36,6 +37,12 @@ def write_events(conn: Connection, config: Config, now: float) -> None:
         for key, kind in ((begun, "START"), (ended, told.ending)):
             if key not in known and kind is not None:
                 outbox.add(conn, OPENLINEAGE, key, f"{told.cycle.model} {kind}", run_event(kind, told), now)
+
+
+def lineage_standing(conn: Connection, config: Config) -> dict[str, Any] | None:
+    """How many events wait, since when and why, how many arrived, and how many were given up; None without a
+    collector."""
+    return None if config.openlineage is None else outbox.standing(conn, OPENLINEAGE)
 
 
 def _stem(cycle_id: int) -> str:

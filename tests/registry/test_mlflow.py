@@ -142,9 +142,14 @@ def test_away_restarted_and_restored_from_yesterday_it_equals_the_ledger(mirrore
 
 
 def test_the_page_tells_what_works(mirrored, tmp_path):
-    """The script of docs/registry.md loads the champion, and answers rows of a file."""
+    """The commands of docs/registry.md, and its script, which loads the champion and answers rows of a file."""
     daemon, server = mirrored
     daemon.wait("mlflow_mirrored")
+    commands = re.findall(r"^driftd (\S+) +# (.*)$", PAGE, re.M)
+    said = {name: daemon.cli(name, check=name != "doctor").stdout for name, _ in commands}
+    assert [name for name, _ in commands] == ["doctor", "reload", "status"]
+    for name, told in commands[::2]:
+        assert told.replace("http://mlflow.example.com:5000", server.uri) in said[name]
     (script,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
     probe = json.loads((daemon.folder / "state/versions/m/current/probe.json").read_text("utf-8"))
     (tmp_path / "rows.json").write_text(json.dumps(probe["rows"]))

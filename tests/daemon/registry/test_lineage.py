@@ -15,8 +15,8 @@ from daemon.config.config import Config, load_config
 from daemon.ledger import Ledger, cycles, models, outbox, versions
 from daemon.ledger.tables import files
 from daemon.registry.lineage import write_events
-from retrain.records.outcome import Outcome
 from retrain.records.cycle import Cycle, CycleState
+from retrain.records.outcome import Outcome
 from retrain.records.trigger import Trigger
 
 CONFIG = """\
