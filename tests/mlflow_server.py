@@ -49,7 +49,7 @@ class MlflowServer:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
-                env=environment | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+                env=environment | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             )  # fmt: skip
         wait_for(self._answers, START_S, what="MLflow's server")
 

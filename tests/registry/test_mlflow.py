@@ -15,7 +15,7 @@ from helpers import wait_for
 from learning import published
 from mlflow_server import CLIENT, WHY_NOT, MlflowServer, asked, running_mlflow
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("mlflow"), pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 PAGE = (Path(__file__).parents[2] / "docs" / "registry.md").read_text("utf-8")
 STATE = """
 import json, sys
@@ -42,10 +42,10 @@ from pathlib import Path
 import mlflow, pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
 probe = json.loads((Path(sys.argv[2]) / "probe.json").read_text())
-model = mlflow.pyfunc.load_model("models:/m@champion")
+model = mlflow.pyfunc.load_model(f"models:/{sys.argv[3]}@champion")
 answers = model.predict(pd.DataFrame(probe["rows"], dtype=object))
 found = answers[[f"probability_{name}" for name in probe["classes"]]].to_numpy().tolist()
-files = {path.suffix for path in Path(mlflow.artifacts.download_artifacts("models:/m@champion")).rglob("*")}
+files = {path.suffix for path in Path(mlflow.artifacts.download_artifacts(f"models:/{sys.argv[3]}@champion")).rglob("*")}
 print(json.dumps([answers["prediction"].tolist() == probe["values"], found == probe["probabilities"],
     sorted(files & {".pkl", ".pickle", ".joblib"})]))
 """
@@ -60,18 +60,22 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 @pytest.fixture
 def mirrored(
-    make_daemon: Callable[..., Daemon], first_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[tuple[Daemon, MlflowServer]]:
-    """A service with its first model, and an empty server that it mirrors to."""
+    make_daemon: Callable[..., Daemon], first_model: Path, monkeypatch: pytest.MonkeyPatch, mlflow: MlflowServer,
+    request: pytest.FixtureRequest,
+) -> tuple[Daemon, MlflowServer, str]:  # fmt: skip
+    """A service with its first model, the server that it mirrors to, and what the model is called there."""
     monkeypatch.setenv("PYTHONPATH", str(CLIENT))
-    with running_mlflow(tmp_path / "server") as server:
-        daemon = make_daemon(f'check_schedule = "0 0 1 1 *"\n[mlflow]\ntracking_uri = "{server.uri}"\n')
-        yield serve_first_model(daemon, first_model), server
+    word = request.node.name.split("_")[2]
+    mirror = f'tracking_uri = "{mlflow.uri}"\nname = "{{model}}-{word}"\nexperiment = "{word} {{model}}"\n'
+    daemon = make_daemon(f'check_schedule = "0 0 1 1 *"\n[mlflow]\n{mirror}')
+    serve_first_model(daemon, first_model)
+    daemon.wait("mlflow_mirrored")
+    return daemon, mlflow, f"m-{word}"
 
 
-def equals(daemon: Daemon, server: MlflowServer) -> dict[str, Any]:
+def equals(daemon: Daemon, server: MlflowServer, name: str) -> dict[str, Any]:
     """What the server has, which is what the ledger has."""
-    found: dict[str, Any] = json.loads(asked(STATE, server.uri, "m"))
+    found: dict[str, Any] = json.loads(asked(STATE, server.uri, name))
     known = daemon.query("SELECT name, digest, state FROM versions WHERE model = 'm'")
     newest = daemon.query("SELECT newest FROM promotions WHERE model = 'm' ORDER BY id DESC LIMIT 1")[0][0]
     assert found["versions"] == sorted(map(list, known))
@@ -99,20 +103,18 @@ def retrained(daemon: Daemon, seed: int) -> str:
 
 def test_the_champion_answers_its_probe_rows_from_mlflow_bit_for_bit(mirrored):
     """It is loaded by its alias, without pickle, in a process that has the client and driftd alone."""
-    daemon, server = mirrored
-    daemon.wait("mlflow_mirrored")
-    found = equals(daemon, server)
+    daemon, server, name = mirrored
+    found = equals(daemon, server, name)
     assert [*found["datasets"].values()] == [["a.csv"]]
     assert "accuracy" in next(iter(found["metrics"].values()))
-    assert json.loads(asked(PROVES, server.uri, daemon.folder / "state/versions/m/current")) == [True, True, []]
+    assert json.loads(asked(PROVES, server.uri, daemon.folder / "state/versions/m/current", name)) == [True, True, []]
     assert "is as the ledger is" in daemon.cli("status").stdout
     assert "[mlflow] is as the ledger is" in daemon.cli("doctor", check=False).stdout
 
 
 def test_away_restarted_and_restored_from_yesterday_it_equals_the_ledger(mirrored, tmp_path):
     """A promotion while it is away, a roll-back, a restart of either, and a database that lost it all again."""
-    daemon, server = mirrored
-    daemon.wait("mlflow_mirrored")
+    daemon, server, name = mirrored
     server.stop()
     server.save(tmp_path / "yesterday.db")
     second = retrained(daemon, 2)
@@ -126,11 +128,11 @@ def test_away_restarted_and_restored_from_yesterday_it_equals_the_ledger(mirrore
     daemon.start()
     daemon.wait("mlflow_mirrored", since=before)
     wait_for(lambda: caught_up(daemon), what="a mirror that caught up")
-    assert second in [name for name, *_ in equals(daemon, server)["versions"]]
+    assert second in [one for one, *_ in equals(daemon, server, name)["versions"]]
     before = len(daemon.events)
     daemon.cli("rollback", "m")
     daemon.wait("mlflow_mirrored", since=before)
-    equals(daemon, server)
+    equals(daemon, server, name)
     daemon.stop()
     server.stop()
     server.restore(tmp_path / "yesterday.db")
@@ -138,25 +140,24 @@ def test_away_restarted_and_restored_from_yesterday_it_equals_the_ledger(mirrore
     before = len(daemon.events)
     daemon.start()
     daemon.wait("mlflow_mirrored", since=before)
-    equals(daemon, server)
+    equals(daemon, server, name)
 
 
 def test_the_page_tells_what_works(mirrored, tmp_path):
     """The commands of docs/registry.md, and its script, which loads the champion and answers rows of a file."""
-    daemon, server = mirrored
-    daemon.wait("mlflow_mirrored")
+    daemon, server, name = mirrored
     commands = re.findall(r"^driftd (\S+) +# (.*)$", PAGE, re.M)
-    said = {name: daemon.cli(name, check=name != "doctor").stdout for name, _ in commands}
-    assert [name for name, _ in commands] == ["doctor", "reload", "status"]
-    for name, told in commands[::2]:
-        assert told.replace("http://mlflow.example.com:5000", server.uri) in said[name]
+    said = {one: daemon.cli(one, check=one != "doctor").stdout for one, _ in commands}
+    assert [one for one, _ in commands] == ["doctor", "reload", "status"]
+    for one, told in commands[::2]:
+        assert told.replace("http://mlflow.example.com:5000", server.uri) in said[one]
     (script,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
     probe = json.loads((daemon.folder / "state/versions/m/current/probe.json").read_text("utf-8"))
     (tmp_path / "rows.json").write_text(json.dumps(probe["rows"]))
     begin = f"import os; os.chdir({str(tmp_path)!r}); os.environ['MLFLOW_TRACKING_URI'] = {server.uri!r}\n"
     end = "\nprint(answers['prediction'].tolist())"
-    said = asked(begin + script.replace("models:/churn", "models:/m") + end)
-    assert said.strip().splitlines()[-1] == str(probe["values"])
+    printed = asked(begin + script.replace("models:/churn", f"models:/{name}") + end)
+    assert printed.strip().splitlines()[-1] == str(probe["values"])
 
 
 KILLED = """

@@ -1,5 +1,6 @@
 """Events of OpenLineage: their shape is that of the specification, and each cycle's are written once, in order."""
 
+import asyncio
 import json
 import uuid
 from dataclasses import replace
@@ -8,13 +9,20 @@ from typing import Any
 
 import jsonschema
 import pytest
+from helpers import until
 from ledgers import new_ledger
 from outboxes import waiting_messages
+from receivers import receiver
+from structlog.testing import capture_logs
 
 from daemon.config.config import Config, load_config
+from daemon.config.registries import OpenLineageSettings
 from daemon.ledger import Ledger, cycles, models, outbox, versions
 from daemon.ledger.tables import files
 from daemon.registry.lineage import write_events
+from daemon.service import notifying as module
+from daemon.service.ledger_writes import PendingWrites
+from daemon.service.notifying import Notifying
 from retrain.records.cycle import Cycle, CycleState
 from retrain.records.outcome import Outcome
 from retrain.records.trigger import Trigger
@@ -173,3 +181,35 @@ def test_nothing_is_written_for_nobody(story):
     story.opened()
     story.config = replace(story.config, openlineage=None)
     assert story.written() == []
+
+
+def test_events_arrive_in_order_with_the_key_once_the_collector_is_up(story, tmp_path, monkeypatch):
+    """By the sender of notifications, which tells that it fails, and then that it does not any more; the key is in no
+    log."""
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    (tmp_path / "key").write_text("secret-of-the-collector\n")
+    story.ended(story.opened(), CycleState.PROMOTED, version="v0001-ffffffff")
+    with receiver() as collector, capture_logs() as logged:
+        collector.status = 503
+        lineage = OpenLineageSettings(url=collector.url, key_file=str(tmp_path / "key"))
+        story.config = replace(story.config, openlineage=lineage)
+        notifying = Notifying(
+            lambda: story.config, story.ledger, PendingWrites(story.ledger), {}, lambda: False, lambda: 1100.0
+        )
+
+        async def play() -> None:
+            task = asyncio.create_task(notifying.run())
+            await until(lambda: len(collector.received) > 1)
+            collector.status = 201
+            await until(lambda: [one["event"] for one in logged].count("notify_recovered"))
+            await until(lambda: sum(one.accepted for one in collector.received) == 2)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        monkeypatch.setattr(module, "pause_s", lambda attempts: 0.0)
+        asyncio.run(play())
+    taken = [one for one in collector.received if one.accepted]
+    assert [one.json["eventType"] for one in taken] == ["START", "COMPLETE"]
+    assert {one.headers["authorization"] for one in taken} == {"Bearer secret-of-the-collector"}
+    assert [one["destination"] for one in logged] == ["[openlineage]"] * 2
+    assert "secret-of" not in str(logged)
