@@ -95,7 +95,7 @@ def asked(script: str, *arguments: Any) -> str:
     environment = os.environ | {"PYTHONPATH": f"{CLIENT}:{ROOT}", "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(
         [str(ROOT / ".venv" / "bin" / "python"), "-c", script, *map(str, arguments)],
-        capture_output=True, text=True, env=environment, timeout=120, check=False,
+        capture_output=True, text=True, env=environment, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
