@@ -86,8 +86,8 @@ class _Mirror:
         """Do what is missing; what that was."""
         tags, aliases = self._model()
         experiment = self._experiment()
-        runs = {_key(one.data.tags): one for one in reversed(self._runs(experiment))}  # the oldest of several
-        found = {_key(one.tags): one for one in reversed(self._versions())}
+        runs = {_key(one.data.tags): one for one in self._runs(experiment)}  # of several, as after a lost answer, the
+        found = {_key(one.tags): one for one in self._versions()}  # oldest: they come with the newest first
         numbers: dict[str, str] = {}
         for version in self._wanted.versions:
             key: Key = version.name, version.digest
@@ -136,9 +136,12 @@ class _Mirror:
         return str(found.experiment_id)
 
     def _runs(self, experiment: str) -> list[Any]:
-        """Its runs that are of this model, the newest first."""
+        """Its runs that are of this model, the newest first; also those that somebody deleted."""
+        from mlflow.entities import ViewType
+
         chosen = f"tags.`driftd.model` = '{self._wanted.name}'"
-        return _pages(lambda token: self._client.search_runs([experiment], chosen, max_results=PAGE, page_token=token))
+        ask = self._client.search_runs
+        return _pages(lambda token: ask([experiment], chosen, ViewType.ALL, max_results=PAGE, page_token=token))
 
     def _versions(self) -> list[Any]:
         """The registered model's versions, the newest first."""
@@ -154,6 +157,8 @@ class _Mirror:
         if run is None:
             make = self._client.create_run
             run = self._do("run", make, experiment, start_time=at_ms, tags=version.tags, run_name=version.name)
+        elif run.info.lifecycle_stage == "deleted":
+            self._do("restored", self._client.restore_run, run.info.run_id)
         kept = run.data.tags.get(FOLDER)
         is_whole = kept == files or (manifest is None and kept is not None)
         if not is_whole or (manifest is not None and self._request.look_at_files and not self._has_files(run)):
@@ -204,6 +209,9 @@ class _Mirror:
     def _have_version(self, version: WantedVersion, run: Any, found: Any) -> str:
         """The number of the registered model's version."""
         card = None if version.folder is None else (version.folder / "card.md").read_text("utf-8")
+        if found is not None and found.run_id != run.info.run_id:  # that run is gone, and with it its files
+            self._do("withdrawn", self._client.delete_model_version, self._name, found.version)
+            found = None
         if found is None:
             source = f"{run.info.artifact_uri}/model"
             make = self._client.create_model_version

@@ -279,6 +279,29 @@ def test_a_trial_a_retirement_and_an_older_ledger_show(mlflow, tmp_path):
     assert sorted(state for *_, state in found["versions"]) == ["stored", "unknown", "unknown"]
 
 
+DELETED = """
+import sys
+from mlflow import MlflowClient
+client = MlflowClient(sys.argv[1])
+(version,) = client.search_model_versions(f"name = '{sys.argv[2]}'")
+client.delete_run(version.run_id)
+if sys.argv[3] == "version":
+    client.delete_model_version(version.name, version.version)
+"""
+
+
+def test_what_somebody_deleted_there_comes_back(mlflow, tmp_path):
+    """A run is restored, a version made again; the alias is on it."""
+    request = request_of(published(tmp_path), mlflow, "deleted")
+    mirrored_in_turn(tmp_path, request)
+    for what in ("run", "version"):
+        asked(DELETED, mlflow.uri, "deleted", what)
+        told = mirrored_in_turn(tmp_path, request, request)
+        assert told[0]["restored"] == 1 and told[1] == {}
+        found = json.loads(asked(STATE, mlflow.uri, "deleted"))
+        assert [*found["aliases"]] == ["champion"] and len(found["versions"]) == found["runs"] == 1
+
+
 def test_files_that_are_gone_are_sent_again(mlflow, tmp_path):
     """A comparison looks whether the model is there, and not only what tags say."""
     request = request_of(published(tmp_path), mlflow, "files")
