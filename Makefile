@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: image-test engines adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: mlflow image-test engines adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -80,6 +80,9 @@ IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored
 engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines and of the object store, other rooms and stories over PostgreSQL; needs their packages; minutes
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/daemon/ledger tests/scenarios/test_postgresql_ledger.py $(IN_STORE)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ledger postgresql $(ON_POSTGRESQL)
+
+mlflow: $(VENV)/.installed-dev $(VENV)/mlflow/.installed $(VENV)/mlflow-server/.installed ## mirror versions into a real MLflow, over kills, absences and restores; installs it, 1 GB; minutes
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/registry
 
 prometheus: $(VENV)/.installed-dev ## ask a real Prometheus, which scrapes a real service, every query of the dashboard; needs its package
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/contrib
@@ -180,6 +183,9 @@ lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock f
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --upgrade --constraint requirements-dev.lock $(foreach name,$(SHARED),--no-emit-package $(name)) \
 		tests/notebook/notebook.in -o tests/notebook/notebook.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --upgrade --constraint requirements-dev.lock $(foreach name,$(SHARED),--no-emit-package $(name)) \
+		tests/registry/mlflow.in -o tests/registry/mlflow.lock
 
 clean: ## remove the environment and caches; state/ and data/ stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -206,6 +212,18 @@ $(VENV)/axe/.installed: tests/browser/axe.lock | $(BIN)/python
 # What notebooks need, apart for the reason that its list gives; NumPy and the others are those of the environment.
 $(VENV)/notebook/.installed: tests/notebook/notebook.lock | $(VENV)/.installed-dev
 	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/notebook -r tests/notebook/notebook.lock
+	@touch $@
+
+# MLflow's client with pandas, which its pyfunc needs, apart for the same reason; and its server, whose bounds of pyarrow are
+# others, in an environment of its own.
+$(VENV)/mlflow/.installed: tests/registry/mlflow.lock | $(VENV)/.installed-dev
+	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/mlflow -r tests/registry/mlflow.lock
+	@touch $@
+
+$(VENV)/mlflow-server/.installed: | $(BIN)/python
+	@echo "Installing MLflow's server into $(VENV)/mlflow-server (once, 850 MB)"
+	@$(PYTHON) -m venv $(VENV)/mlflow-server
+	@$(VENV)/mlflow-server/bin/python -m pip -qq --disable-pip-version-check --no-input install 'mlflow>=3.5,<4'
 	@touch $@
 
 $(BIN)/python:

@@ -22,6 +22,7 @@ from daemon.cli.app import commands, first_sentence
 from daemon.config.events import EVENTS
 from daemon.config.metrics import METRICS
 from daemon.config.notify import NotifySettings
+from daemon.config.registries import MlflowSettings, OpenLineageSettings
 from daemon.config.service import LogSettings, ServiceSettings
 from drift.statistics.registry import statistics_table
 from retrain.records.settings import Budget, ColumnSettings, Frozen, ModelSettings, SourceSettings
@@ -96,6 +97,8 @@ def sections() -> Iterator[tuple[str, type[Frozen]]]:
     yield "service", ServiceSettings
     yield "service.log", LogSettings
     yield "[notify]", NotifySettings
+    yield "mlflow", MlflowSettings
+    yield "openlineage", OpenLineageSettings
     yield "models.NAME", ModelSettings
     yield "models.NAME.columns", ColumnSettings
     for name, field in ModelSettings.model_fields.items():

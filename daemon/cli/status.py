@@ -31,8 +31,38 @@ def status(json: Json = False) -> None:
         print(f"{'TROUBLE: backup' if note['lost'] else 'backup:'} {backup_sentence(BackupNote(**note))}")
     if sentence := analyst_sentence(facts["analyst"], time.time()):
         print(f"TROUBLE: {sentence}")
+    if mlflow := facts["mlflow"]:
+        print(_mirror(mlflow))
+    if lineage := facts["openlineage"]:
+        print(_lineage(lineage))
     for name, model in facts["models"].items():
         _print_model(name, model)
+
+
+def _lineage(lineage: dict[str, Any]) -> str:
+    """How events of cycles come along."""
+    from daemon.reading.rejects import printable
+
+    waits, why = lineage["waiting"], lineage["reason"]
+    since = f" since {when(lineage['waiting_since'])}" if waits else ""
+    reason = f" ({printable(why)})" if waits and why else ""
+    lost = f"; {lineage['given_up']} given up" if lineage["given_up"] else ""
+    trouble = "TROUBLE: " if reason or lost else ""
+    return (
+        f"{trouble}OpenLineage: {counted(lineage['delivered'], 'event')} arrived; {waits} waiting{since}{reason}{lost}"
+    )
+
+
+def _mirror(mlflow: dict[str, Any]) -> str:
+    """How MLflow's copy stands."""
+    from daemon.reading.rejects import printable
+
+    failing, behind = mlflow["failing"], mlflow["behind"]
+    since = "" if mlflow["since"] is None else f" since {when(mlflow['since'])}"
+    stands = f"behind{since} with {', '.join(behind)}" if behind else "as the ledger is"
+    last = "" if mlflow["mirrored_at"] is None else f"; brought up to date last {when(mlflow['mirrored_at'])}"
+    why = "" if failing is None else f": {printable(failing['reason'])}"
+    return f"{'TROUBLE: ' if failing or behind else ''}MLflow at {mlflow['tracking_uri']} is {stands}{why}{last}"
 
 
 def _where(address: str, configured: str) -> str:

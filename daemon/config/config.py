@@ -13,6 +13,7 @@ from daemon.config.contradictions import below, contradicting_keys, overlapping_
 from daemon.config.mistakes import Mistakes, meant, validated
 from daemon.config.notify import NotifySettings
 from daemon.config.paths import StatePaths
+from daemon.config.registries import MlflowSettings, OpenLineageSettings
 from daemon.config.service import ServiceSettings
 from daemon.config.toml_lines import key_lines
 from retrain.records.settings import ModelSettings
@@ -25,7 +26,7 @@ TOML_WORDS = {
     "Unescaped '\\' in a string": "a \\ in double quotes begins a special character; write the text in single quotes",
 }
 """By how tomllib's messages begin."""
-SECTIONS = ("service", "models", "notify")
+SECTIONS = ("service", "models", "notify", "mlflow", "openlineage")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 
 
@@ -37,6 +38,8 @@ class Config:
     service: ServiceSettings
     models: dict[str, ModelSettings]
     notify: tuple[NotifySettings, ...] = ()
+    mlflow: MlflowSettings | None = None
+    openlineage: OpenLineageSettings | None = None
 
     @cached_property
     def state_dir(self) -> Path:
@@ -119,13 +122,15 @@ def load_config(path: str | Path) -> Config:
     service = _service(mistakes, raw)
     models = _models(mistakes, raw)
     notify = _notify(mistakes, raw)
+    mlflow = _mlflow(mistakes, raw)
+    lineage = _openlineage(mistakes, raw)
     sections = raw.get("models", {})
     schedules(mistakes, service, sections)
     overlapping_folders(mistakes, raw.get("service", {}), sections)
     if mistakes.errors:
         raise ConfigErrors(mistakes.sorted())
     assert service is not None
-    return Config(path.absolute(), service, models, notify)
+    return Config(path.absolute(), service, models, notify, mlflow, lineage)
 
 
 def _not_toml(path: Path, error: str) -> str:
@@ -181,3 +186,15 @@ def _notify(mistakes: Mistakes, raw: dict[str, Any]) -> tuple[NotifySettings, ..
                 )
         found[settings.name] = settings
     return tuple(found.values())
+
+
+def _mlflow(mistakes: Mistakes, raw: dict[str, Any]) -> MlflowSettings | None:
+    if "mlflow" not in raw:
+        return None
+    return validated(mistakes, MlflowSettings, raw["mlflow"], ("mlflow",), quoted=False)
+
+
+def _openlineage(mistakes: Mistakes, raw: dict[str, Any]) -> OpenLineageSettings | None:
+    if "openlineage" not in raw:
+        return None
+    return validated(mistakes, OpenLineageSettings, raw["openlineage"], ("openlineage",), quoted=False)

@@ -30,7 +30,7 @@ EVENTS = (
     Event("service_started", "info", "the process began; `only` is `server` where it is `driftd serve`",
         "driftd pid config listen models only",
         ends="state_lost state_hung part_hung disk_low folder_hung ledger_locked ledger_awaited notify_failed "
-             "source_failed store_awaited store_lacks store_unswept"),
+             "source_failed store_awaited store_lacks store_unswept mlflow_failed"),
     Event("service_ready", "info", "every server serves the last promotions", "seconds url"),
     Event("service_stopping", "info", "a signal asked it to end"),
     Event("service_stopped", "info", "all has ended", "seconds"),
@@ -342,6 +342,12 @@ EVENTS = (
     Event("notify_given_up", "error", "a message did not arrive for as long as `give_up` says, or its destination is "
         "no longer configured: it will not be sent", "destination key about attempts reason",
         "read in `driftd history --events` what it would have said; mend the destination"),
+    Event("mlflow_mirrored", "info", "the registered model in [MLflow](registry.md) is as the ledger is: `done` counts "
+        "what had to be done for that", "registered done seconds"),
+    Event("mlflow_failed", "warning", "[MLflow](registry.md) could not be brought up to date, first `about` a model: "
+        "it is tried again, less and less often; told once while the reason is the same", "about reason",
+        "mend what `reason` says; `driftd doctor` looks whether the server answers"),
+    Event("mlflow_recovered", "info", "MLflow is brought up to date again", ends="mlflow_failed"),
     Event("ledger_delayed", "error", "small writes to the ledger wait until it can be written again", "reason writes",
         DISK),
 )

@@ -86,7 +86,8 @@ STATE = tuple(replace(metric, told_by="state") for metric in (
     Metric("driftd_regret", "gauge", "What a fresh model would have saved since the last cycle, in the metric's loss",
         ("model",)),
     Metric("driftd_retrain_price", "gauge", "What that must exceed for a retrain to pay, in the same unit", ("model",)),
-    Metric("driftd_waiting_notifications", "gauge", "Messages to destinations that have not arrived yet"),
+    Metric("driftd_waiting_notifications", "gauge",
+        "Messages to destinations, MLflow and OpenLineage that have not arrived yet"),
     Metric("driftd_state_age_seconds", "gauge", "Seconds since control looked at the ledger for these numbers"),
 ))
 # fmt: on

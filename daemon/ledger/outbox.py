@@ -1,9 +1,9 @@
 """Messages on their way to whom they are for, and what each destination knows of troubles."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal_column, or_, select, update
 
 from daemon.ledger.rows import insert_row, update_row
 from daemon.ledger.tables import outbox, troubles
@@ -45,6 +45,42 @@ def written_between(conn: Connection, destination: str, since: float, until: flo
     return conn.scalar(select(func.count()).select_from(outbox).where(*mine)) or 0
 
 
+def want(conn: Connection, destination: str, about: str, key: str, now: float) -> None:
+    """The message of a key waits, and is all that counts of what it is about: what was sent of that before need not be
+    true any more."""
+    mine = outbox.c.destination == destination, outbox.c.about == about, outbox.c.key != key
+    others = update(outbox).where(*mine, outbox.c.state.in_(("waiting", "delivered")))
+    conn.execute(others.values(state="superseded", finished_at=now))
+    row = conn.execute(select(outbox.c.id, outbox.c.state).where(outbox.c.key == key)).first()
+    if row is None:
+        add(conn, destination, key, about, {}, now)
+    elif row.state != "waiting":
+        update_row(conn, outbox, row.id, state="waiting", at=now, attempts=0, reason="", finished_at=None)
+
+
+def add_once(conn: Connection, destination: str, key: str, about: str, message: Mapping[str, Any], now: float) -> None:
+    """A message to be sent, unless there was one of that key before."""
+    if conn.scalar(select(outbox.c.id).where(outbox.c.key == key)) is None:
+        add(conn, destination, key, about, message, now)
+
+
+def delivered(conn: Connection, destination: str, keys: Iterable[str]) -> set[str]:
+    """Those of these keys whose message arrived."""
+    mine = outbox.c.destination == destination, outbox.c.key.in_(list(keys)), outbox.c.state == "delivered"
+    return set(conn.scalars(select(outbox.c.key).where(*mine)))
+
+
+def pending(conn: Connection, destination: str, keys: Iterable[str]) -> set[str]:
+    """Those of these keys whose message waits or arrived."""
+    mine = outbox.c.destination == destination, outbox.c.key.in_(list(keys)), outbox.c.state != "superseded"
+    return set(conn.scalars(select(outbox.c.key).where(*mine)))
+
+
+def drop(conn: Connection, destination: str) -> None:
+    """Nothing waits for a destination that is not configured any more."""
+    conn.execute(delete(outbox).where(outbox.c.destination == destination, *_waits(())))
+
+
 def waiting(conn: Connection, but: Collection[int] = ()) -> dict[str, int]:
     """How many messages, `but` for some, are not sent yet, by destination."""
     counts = select(outbox.c.destination, func.count()).where(*_waits(but)).group_by(outbox.c.destination)
@@ -78,6 +114,19 @@ def try_later(conn: Connection, message: int, not_before: float, reason: str) ->
     """An attempt failed."""
     tried = outbox.c.attempts + 1
     update_row(conn, outbox, message, attempts=tried, not_before=not_before, reason=reason)
+
+
+def try_key_later(conn: Connection, key: str, not_before: float, reason: str) -> None:
+    """The same of the message of a key, if it waits."""
+    chosen = update(outbox).where(outbox.c.key == key, *_waits(()))
+    conn.execute(chosen.values(attempts=outbox.c.attempts + 1, not_before=not_before, reason=reason))
+
+
+def deliver_key(conn: Connection, key: str, now: float) -> None:
+    """The message of a key arrived, or what it says was true already."""
+    chosen = update(outbox).where(outbox.c.key == key)
+    values = {"state": "delivered", "reason": "", "finished_at": now}
+    conn.execute(chosen.values(attempts=outbox.c.attempts + 1, **values))
 
 
 def finish(conn: Connection, message: int, state: str, now: float, reason: str = "") -> None:

@@ -19,6 +19,8 @@ from daemon.intake.settle import Pause, settle_time_s
 from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, pulls, scored, trials
 from daemon.ledger.standing import Standing, standings
 from daemon.reading.look import Look, scan
+from daemon.registry.lineage import lineage_standing
+from daemon.registry.wanted import mirror_standing
 from daemon.reports.cpu import SHOWN_DAYS, cpu_json
 from daemon.reports.groups import groups_json
 from daemon.reports.labels import labels_json
@@ -57,8 +59,9 @@ def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None,
         wanted = list(config.models if names is None else names)
         found = standings(conn, wanted, time.time() - SHOWN_DAYS * cpu.DAY_S, brief)
         models = {name: _model(conn, config, name, found[name], serving, patience) for name in wanted}
+        copies = {"mlflow": mirror_standing(conn, config), "openlineage": lineage_standing(conn, config)}
     backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
-    return {"models": models, "analyst": serving["analyst"], "backups": backups}
+    return {"models": models, "analyst": serving["analyst"], "backups": backups, **copies}
 
 
 def address(ledger: Ledger) -> str:

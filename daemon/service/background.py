@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.cycles.retention import keep_service
@@ -24,8 +25,9 @@ from daemon.service.described_counters import CountedDescriptions
 from daemon.service.forgetting import Forgetting
 from daemon.service.hooks import Hooks
 from daemon.service.keepers import Keepers
-from daemon.service.ledger_events import EventBuffer
+from daemon.service.ledger_events import EventBuffer, Rows
 from daemon.service.ledger_writes import PendingWrites
+from daemon.service.mirroring import Mirroring
 from daemon.service.notifying import Notifying
 from daemon.service.numbers import NumbersWriter
 from daemon.service.servers import Servers
@@ -62,6 +64,7 @@ class Background:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
         self._notifying, self._hooks = notifying, hooks
+        self._mirroring = Mirroring(lambda: shared.config, shared.ledger, shared.training, lambda: keepers.resting)
         contexts = lambda: {name: keeper.context for name, keeper in keepers.by_name.items()}  # noqa: E731
         self._forgetting = Forgetting(shared, contexts, servers.hand_over, keepers.take_posted, self.write)
         self._commander = Commander({}, keepers.promoted, reload, notifying.test, keepers.pull, self._forgetting.forget)
@@ -76,7 +79,7 @@ class Background:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
         stored = () if self._shared.store is None else (self._sweep_store,)
-        return *works, self._describe, self._count, self._notifying.run, self._hooks.run, *stored
+        return *works, self._describe, self._count, self._notifying.run, self._hooks.run, self._mirroring.run, *stored
 
     async def _sweep_store(self) -> None:
         """What is gone from the state folder goes from the object store, too."""
@@ -115,9 +118,14 @@ class Background:
                 return
             if not self._keepers.resting:
                 self._pending.write_all(patient)
-                self._events.write(self._ledger, self._notifying.route)
+                self._events.write(self._ledger, self._route)
             for name in self._trials.write(self._ledger, time.time()):
                 self._keepers.decide_again(name)
+
+    def _route(self, conn: Connection, rows: Rows) -> None:
+        """Events are being written: who else is to hear of them."""
+        self._notifying.route(conn, rows)
+        self._mirroring.hear(rows)
 
     async def _write_events(self) -> None:
         while True:

@@ -14,12 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.config.notify import NotifySettings
+from daemon.config.registries import MLFLOW
 from daemon.config.service import ServiceSettings
 from daemon.ledger import Ledger, outbox
+from daemon.registry.lineage import write_events
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
 from daemon.runtime.notify.attempt import Attempt
-from daemon.runtime.notify.delivery import deliver, usable
+from daemon.runtime.notify.delivery import Destination, deliver, refuse_unusable
 from daemon.runtime.notify.messages import message_of_test
 from daemon.runtime.notify.routing import happened, new_key, route, source
 from daemon.runtime.within import within
@@ -32,6 +34,8 @@ LOOK_S = 5.0
 """While something waits, it is looked at so often at least."""
 LONGEST_S = 60.0
 """Of an attempt, whatever its parts take: names that are not found, handshakes that never end."""
+OF_CYCLES = ("cycle_opened", "cycle_finished")
+"""Events that the collector of OpenLineage hears of."""
 EVERYWHERE = ("0.0.0.0", "[::]", "::")  # noqa: S104 - told apart, not listened on
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 900.0
 """After a failed attempt; each further one doubles it."""
@@ -78,17 +82,19 @@ class Notifying:
         self._now, self._monotonic = now, monotonic
         self._threads = Looking()
         self._wake = asyncio.Event()
-        self._waits_to_tell = False
+        self._waits_to_tell, self._cycles_changed = False, True
         self._names: frozenset[str] | None = None
-        self._examined: tuple[NotifySettings, ...] = ()
+        self._examined: tuple[Destination, ...] = ()
         self._examining: asyncio.Task[None] | None = None
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._dealt_with: set[int] = set()
         self._paused: dict[str, tuple[int, float]] = {}
 
     @property
-    def _destinations(self) -> dict[str, NotifySettings]:
-        return {one.name: one for one in self._config().notify}
+    def _destinations(self) -> dict[str, Destination]:
+        config = self._config()
+        collector = () if config.openlineage is None else (config.openlineage,)
+        return {one.name: one for one in (*config.notify, *collector)}
 
     def _told(self) -> list[NotifySettings]:
         """All destinations, each with its link."""
@@ -104,9 +110,10 @@ class Notifying:
     def route(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the messages of logged events, in the transaction that writes these."""
         destinations = self._told()
+        self._cycles_changed |= any(row["event"] in OF_CYCLES for row in rows)
         if destinations:
             self._waits_to_tell = route(conn, destinations, happened(rows), *self._moment())
-        if destinations or self._names:
+        if self._destinations or self._names:
             self._wake.set()
 
     async def run(self) -> None:
@@ -127,15 +134,16 @@ class Notifying:
 
     def _examine(self) -> None:
         """Begin to look whether what is new in the configuration can be used."""
-        new = [one for one in self._config().notify if one not in self._examined]
-        self._examined = self._config().notify
+        destinations = tuple(self._destinations.values())
+        new = [one for one in destinations if one not in self._examined]
+        self._examined = destinations
         if new:
             self._examining = asyncio.create_task(self._tell_unusable(new))
 
-    async def _tell_unusable(self, destinations: Sequence[NotifySettings]) -> None:
+    async def _tell_unusable(self, destinations: Sequence[Destination]) -> None:
         for one in destinations:
             try:
-                await self._threads.run(usable, self._config(), one, self._environment)
+                await self._threads.run(refuse_unusable, self._config(), one, self._environment)
             except OSError:
                 continue  # a message would say it
             except Refused as error:
@@ -147,12 +155,17 @@ class Notifying:
         if self._names != (names := frozenset(self._destinations)):
             with self._ledger.begin() as conn:
                 outbox.forget_others(conn, names)
-            self._names, self._waits_to_tell = names, True
+            self._names, self._waits_to_tell, self._cycles_changed = names, True, True
         if self._waits_to_tell:
             with self._ledger.begin(durable=True) as conn:
                 self._waits_to_tell = route(conn, self._told(), [], *self._moment())
+        if self._cycles_changed and self._config().openlineage is not None:
+            with self._ledger.begin(durable=True) as conn:
+                write_events(conn, self._config(), self._now())
+            self._cycles_changed = False
         with self._ledger.connect() as conn:
             waiting = outbox.waiting(conn, self._dealt_with)
+        waiting.pop(MLFLOW, None)  # daemon.service.mirroring works it off
         for name, count in waiting.items():
             self._begin(name, count)
         if not waiting and not self._waits_to_tell:
@@ -185,7 +198,7 @@ class Notifying:
             log.error("part_failed", part="notify", error=repr(error), times=1)
             self._paused[name] = 1, self._monotonic() + LONGEST_PAUSE_S
 
-    async def _send(self, destination: NotifySettings, row: outbox.MessageRow, waiting: int) -> None:
+    async def _send(self, destination: Destination, row: outbox.MessageRow, waiting: int) -> None:
         crash_point("notify.before_send")
         attempt = await self._attempt(destination, row.message)
         crash_point("notify.after_send")
@@ -207,7 +220,7 @@ class Notifying:
         wait_s = 0.0 if attempt.only_this else max(pause_s(failures + 1), attempt.again_s or 0.0)
         self._paused[name] = failures + 1, self._monotonic() + wait_s
 
-    async def _attempt(self, destination: NotifySettings, message: dict[str, Any]) -> Attempt:
+    async def _attempt(self, destination: Destination, message: dict[str, Any]) -> Attempt:
         """One attempt in a thread."""
         work = self._threads.run(deliver, self._config(), destination, self._environment, message, self._now())
         try:
@@ -240,7 +253,7 @@ class Notifying:
         """Send a test to one destination, or to all; Refused where one does not take it."""
         chosen = [one for one in self._config().notify if name in (None, one.name)]
         if not chosen:
-            known = ", ".join(self._destinations) or "none: add a section [[notify]]"
+            known = ", ".join(one.name for one in self._config().notify) or "none: add a section [[notify]]"
             raise Refused(
                 "there is no such destination" if name else "nobody is to be notified", f"configured: {known}"
             )

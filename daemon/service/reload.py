@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,6 +37,8 @@ class Changes:
     servers: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
     notify: bool = False
+    mlflow: bool = False
+    openlineage: bool = False
 
     def sentence(self) -> str:
         """What a reload did, for the one who asked.
@@ -47,7 +49,8 @@ class Changes:
         did = [f"{', '.join(self.changed)} changed"] * bool(self.changed)
         did += [f"{', '.join(self.gone)} removed"] * bool(self.gone)
         did += [f"[service] {', '.join(self.servers)} changed"] * bool(self.servers)
-        did += ["[[notify]] changed"] * self.notify
+        told = {"[[notify]]": self.notify, "[mlflow]": self.mlflow, "[openlineage]": self.openlineage}
+        did += [f"{section} changed" for section, has_changed in told.items() if has_changed]
         later = f"; {', '.join(self.later)} takes effect at the next start" if self.later else ""
         return f"reloaded: {'; '.join(did) or 'no model changed'}{later}"
 
@@ -103,13 +106,15 @@ def changes(before: Config, after: Config) -> Changes:
         tuple(key for key in keys if key in reloaded),
         tuple(key for key in keys if key not in reloaded),
         before.notify != after.notify,
+        before.mlflow != after.mlflow,
+        before.openlineage != after.openlineage,
     )
 
 
 def applied(before: Config, after: Config, what: Changes) -> Config:
     """The configuration once a reload has applied what it can: the rest of `[service]` stays as it was started."""
     changed = {key: getattr(after.service, key) for key in what.servers}
-    return Config(after.path, before.service.model_copy(update=changed), after.models, after.notify)
+    return replace(after, service=before.service.model_copy(update=changed))
 
 
 @dataclass

@@ -30,6 +30,7 @@ from daemon.runtime.ledgers import ledger_url, open_configured
 from daemon.runtime.lock import is_held
 from daemon.runtime.notify.delivery import usable
 from daemon.runtime.notify.endpoint import Endpoint, open_secrets
+from daemon.runtime.registries import lineage_key
 from daemon.runtime.stores import NEEDS_DATABASE, configured_store
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
@@ -69,7 +70,8 @@ def examine(config: Config) -> list[Finding]:
         parts += [(f"[models.{name}.source]", _source(config, name)), (f"{name}: prepare", _prepare(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
-    parts += [("the ledger", _ledger(config)), ("[service] store", _store(config))]
+    parts += [("the ledger", _ledger(config)), ("[service] store", _store(config)), ("[mlflow]", _mlflow(config))]
+    parts += [("[openlineage]", _openlineage(config))]
     found = [Finding("ok", f"{config.path}: {counted(len(config.models), 'model')}")]
     for what, findings in parts:
         try:
@@ -166,6 +168,22 @@ def _notify(config: Config) -> Iterator[Finding]:
         yield Finding("ok", f"[[notify]] {one.name}: {_how(one, endpoint)}; `driftd notify test` sends one")
     for path in open_secrets(config, os.environ):
         yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
+
+
+def _mlflow(config: Config) -> Iterator[Finding]:
+    """Whether MLflow's server answers, what is needed to speak with it is there, and its copy is up to date."""
+    if config.mlflow is None:
+        return
+    from daemon.tools.doctor_registry import mlflow_told
+
+    yield from (Finding(*told) for told in mlflow_told(config, os.environ))
+
+
+def _openlineage(config: Config) -> Iterator[Finding]:
+    if config.openlineage is not None:
+        key = lineage_key(config, os.environ)
+        how = "without a key" if key is None else "with a key"
+        yield Finding("ok", f"[openlineage]: events of cycles are posted {how}")
 
 
 def _how(destination: NotifySettings, endpoint: Endpoint) -> str:

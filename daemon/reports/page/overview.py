@@ -110,6 +110,8 @@ def _lede(status: Mapping[str, Any], models: Models, waiting: Sequence[Need]) ->
             words.setdefault(one["state"]["word"], []).append(name)
     told = [f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}: {word}." for word, names in words.items()]
     troubles = [f"Backup to {folder} is lost." for folder, note in status["backups"].items() if note["lost"]]
+    if (mirror := status.get("mlflow")) and (mirror["behind"] or mirror["failing"]):
+        troubles.append("The mirror in MLflow is not up to date.")
     return " ".join([*troubles, *fine, *told])
 
 

@@ -12,6 +12,7 @@ from daemon.config.config import Config
 from daemon.config.notify import NotifySettings, why_no_url
 from daemon.runtime.ledgers import ledger_files
 from daemon.runtime.log import get_logger
+from daemon.runtime.registries import registry_files
 from daemon.runtime.secret_files import read_secret, secret_file
 from daemon.runtime.sources import source_files
 from daemon.runtime.stores import store_files
@@ -56,7 +57,7 @@ def secret_files(
 def open_secrets(config: Config, environment: Mapping[str, str]) -> list[Path]:
     """Those of the files of all destinations and sources that others than owner and group may read or write."""
     told = (path for one in config.notify for _, path in secret_files(config, one, environment))
-    kept = *ledger_files(config, environment), *store_files(config, environment)
+    kept = *ledger_files(config, environment), *store_files(config, environment), *registry_files(config, environment)
     files = dict.fromkeys([*told, *source_files(config, environment), *kept])
     return [path for path in files if path.exists() and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
 

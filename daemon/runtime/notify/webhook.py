@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -26,10 +26,15 @@ def post(endpoint: Endpoint, message: dict[str, Any], now: float, limit_s: float
         body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
     except ValueError:
         return Attempt("the message has a number that JSON cannot hold", only_this=True)
-    parts = urlsplit(endpoint.url)
+    return post_body(endpoint.url, body, headers(endpoint.key, message["id"], body, now), limit_s)
+
+
+def post_body(url: str, body: bytes, sent: Mapping[str, str], limit_s: float = LIMIT_S) -> Attempt:
+    """The same of a body with its headers."""
+    parts = urlsplit(url)
     try:
         with _connected(parts, limit_s) as connection:
-            connection.request("POST", _target(parts), body, headers(endpoint.key, message["id"], body, now))
+            connection.request("POST", _target(parts), body, dict(sent))
             answer = connection.getresponse()
             return _judged(answer.status, answer.getheader("Retry-After"))
     except (OSError, http.client.HTTPException) as error:

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from daemon.reading import operations as reading
 from daemon.runtime.memory import load_libraries
+from daemon.runtime.registries import MirrorRequest, MirrorResult
 from retrain import operations as model
 from retrain.operations import Done, Request, Result
 
-Role = Literal["analyst", "trainer", "puller"]
+Role = Literal["analyst", "trainer", "puller", "mirror"]
 
 
 class WarmRequest(Request[Done], frozen=True, kw_only=True):
@@ -62,6 +63,7 @@ OPERATIONS = (
     Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
     Operation("forget", reading.ForgetRequest, reading.ForgetResult, "daemon.reading.forget:forget"),
     Operation("pull", reading.PullRequest, reading.PullResult, "daemon.reading.pull:pull", "puller"),
+    Operation("mirror", MirrorRequest, MirrorResult, "daemon.registry.mirror:mirror", "mirror"),
     Operation(
         "check",
         model.CheckRequest,

@@ -53,6 +53,7 @@ def site_of(config: Config, user: str) -> Site:
         asked=tuple(None if one.url is None else database_host(one.url) for one in sources),
         kept=_ledger_hosts(config),
         stored=() if config.service.store is None else (None,),
+        told=_told_hosts(config),
         databases=tuple(path.parent for one in sources if (path := _database(config, one)) is not None),
     )
 
@@ -82,6 +83,12 @@ def _ledger_hosts(config: Config) -> tuple[str | None, ...]:
     return () if service.ledger_file is None else (None,)
 
 
+def _told_hosts(config: Config) -> tuple[str | None, ...]:
+    """The hosts of MLflow and of the collector of OpenLineage."""
+    mlflow = () if config.mlflow is None else (urlsplit(config.mlflow.tracking_uri).hostname,)
+    return (*mlflow, *(() if config.openlineage is None else (urlsplit(config.openlineage.url).hostname,)))
+
+
 def _group_of(user: str) -> str:
     if user == USER:
         return USER
@@ -96,12 +103,12 @@ def told(site: Site) -> list[str]:
     folder."""
     folders = ", ".join(map(str, dict.fromkeys(site.data_dirs)))
     told = [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
-    if open_hosts((*site.reached, *site.asked)):
-        words = (("notifications go to", site.reached), ("rows come from", site.asked))
+    if open_hosts((*site.reached, *site.asked, *site.told)):
+        words = (("notifications go to", site.reached), ("rows come from", site.asked), ("events go to", site.told))
         reasons = [f"{what} {' and '.join(names)}" for what, hosts in words if (names := open_hosts(hosts))]
         reason = f"{' and '.join(reasons)}, and systemd's rules know addresses alone"
         return [*told, f"  may reach every address (no IPAddressDeny=): {reason}"]
-    words = (("notifies", site.reached), ("pulls rows from", site.asked))
+    words = (("notifies", site.reached), ("pulls rows from", site.asked), ("tells", site.told))
     return [*told, *(f"  {what} {', '.join(map(str, dict.fromkeys(hosts)))}" for what, hosts in words if hosts)]
 
 

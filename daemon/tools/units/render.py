@@ -22,7 +22,8 @@ LOGS = Path("/var/log")
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
     the hosts that notifications go to, None of a URL that is kept elsewhere, `asked` those of databases that rows come
-    from, `kept` that of the database that keeps the ledger, `stored` that of the object store; `databases` are the
+    from, `kept` that of the database that keeps the ledger, `stored` that of the object store, `told` those that
+    are told of versions and cycles; `databases` are the
     folders of those that are files; `programs` are run after promotions; `results` are the folders that results of
     scored files appear in; `log_dir` is that of the log file, if there is one."""
 
@@ -40,6 +41,7 @@ class Site:
     asked: tuple[str | None, ...] = ()
     kept: tuple[str | None, ...] = ()
     stored: tuple[str | None, ...] = ()
+    told: tuple[str | None, ...] = ()
     databases: tuple[Path, ...] = ()
     programs: tuple[Path, ...] = ()
     log_dir: Path | None = None
@@ -49,7 +51,7 @@ class Site:
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
     listen, is_loopback = _socket(site.listen)
-    network = "\n".join(_network(is_loopback, site.reached, site.asked, site.kept, site.stored))
+    network = "\n".join(_network(is_loopback, site.reached, site.asked, site.kept, site.stored, site.told))
     values = {
         "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
@@ -167,10 +169,11 @@ def _network(
     asked: tuple[str | None, ...],
     kept: tuple[str | None, ...],
     stored: tuple[str | None, ...],
+    told: tuple[str | None, ...],
 ) -> Iterable[str]:
-    """Whom the service may speak with: this machine and the addresses that notifications go to, rows come from and the
-    ledger and the files are kept at, where it listens on loopback and these are addresses."""
-    reached = (*notified, *asked, *kept, *stored)
+    """Whom the service may speak with: this machine and the addresses that notifications, versions and events go to,
+    rows come from and the ledger and the files are kept at, where it listens on loopback and these are addresses."""
+    reached = (*notified, *asked, *kept, *stored, *told)
     if not is_loopback:
         yield "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
         return
@@ -180,6 +183,7 @@ def _network(
             "a [models.NAME.source]": asked,
             "[service] ledger": kept,
             "[service] store": stored,
+            "[mlflow] or [openlineage]": told,
         }
         who = " or ".join(section for section, hosts in sections.items() if hosts)
         yield f"# Every address is open, for {who} has to reach {' and '.join(names)}: close what is not to be"

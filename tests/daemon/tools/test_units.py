@@ -65,6 +65,14 @@ def test_an_environment_in_a_temporary_folder_is_seen() -> None:
     assert "ProtectHome=yes\n" in text and "BindReadOnlyPaths=-/tmp/ci/.venv\n" in text
 
 
+def test_a_registry_that_is_told_is_reached() -> None:
+    """The address of MLflow's server or of a collector is open; for a name all are, and the unit says for whom."""
+    assert "IPAddressAllow=localhost 10.0.0.7\n" in service_of(told=("10.0.0.7", "127.0.0.1"))
+    text = service_of(told=("mlflow.example.com",))
+    assert "[mlflow] or [openlineage] has to reach mlflow.example.com" in text and "IPAddressDeny=any" not in text
+    assert "tells 10.0.0.7" in "\n".join(told(replace(SITE, told=("10.0.0.7",))))
+
+
 def test_who_makes_the_state_folder() -> None:
     """systemd below /var/lib, tmpfiles.d elsewhere."""
     assert "StateDirectory=driftd\n" in service_of()
