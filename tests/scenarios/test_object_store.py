@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import local_http
@@ -13,8 +14,10 @@ from helpers import wait_for
 from postgresql import PASSWORD, Server, needs_postgresql
 from s3 import S3, SECRET, needs_s3
 
-from daemon.ledger import open_ledger
+from daemon.config.paths import StatePaths
+from daemon.ledger import open_ledger, promotions
 from daemon.ledger.references import references_of
+from daemon.runtime.promoted import described
 
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
 
@@ -232,12 +235,17 @@ def test_servers_on_another_host_follow_and_need_neither_afterwards(
     first.wait("model_swapped", version=better["version"])
     first.wait("cycle_finished", since=first.events.index(better))
     wait_for(lambda: follower.predict().json() == first.predict().json())
-    answer = follower.predict().json()
 
     told = json.loads(follower.cli("doctor", "--json", check=False).stdout)
     assert [one["what"] for one in told if one["level"] == "error" and "cannot listen" not in one["what"]] == []
 
     first.kill()
+    ledger = open_ledger(first.folder / "state", url=url, create=False, read_only=True)
+    with closing(ledger), ledger.connect() as conn:
+        last = promotions.champion(conn, "m")  # a mixture may have been adjusted meanwhile
+    wait_for(lambda: described(StatePaths(follower.folder / "state"), "m") == last)
+    wait_for(lambda: local_http.get(f"{follower.url}/v2/health/ready").status_code == 200)
+    answer = follower.predict().json()
     with s3.away():
         assert follower.predict().json() == answer
         assert follower.stop() == 0
