@@ -33,14 +33,18 @@ class DriftdModel:
         import pandas as pd
 
         features = [column.name for column in self._version.schema.features if column.name in model_input]
-        cells = [[_plain(value) for value in model_input[name].tolist()] for name in features]
+        columns = [model_input[name] for name in features]
+        cells = [
+            [None if is_missing else _plain(value) for value, is_missing in zip(one.tolist(), one.isna(), strict=True)]
+            for one in columns
+        ]
         rows = [dict(zip(features, row, strict=True)) for row in zip(*cells, strict=True)] or [{}] * len(model_input)
         answered = self.answer(rows)
-        columns: dict[str, Any] = {PREDICTION: answered.values}
+        told: dict[str, Any] = {PREDICTION: answered.values}
         if answered.probabilities is not None and answered.classes is not None:
             for place, name in enumerate(answered.classes):
-                columns[f"{PROBABILITY}{name}"] = answered.probabilities[:, place]
-        return pd.DataFrame(columns, index=model_input.index)
+                told[f"{PROBABILITY}{name}"] = answered.probabilities[:, place]
+        return pd.DataFrame(told, index=model_input.index)
 
     def answer(self, rows: Sequence[Mapping[str, Any]]) -> Predictions:
         """The same of rows as JSON gives them."""
@@ -53,9 +57,7 @@ def _load_pyfunc(path: str) -> DriftdModel:
 
 
 def _plain(value: Any) -> Any:
-    """A cell as JSON gives it: missing ones are None, times texts."""
-    if value is None or value != value or type(value).__name__ == "NAType":
-        return None
+    """A cell that is not missing as JSON gives it: times are texts."""
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return value.item() if hasattr(value, "item") else value
