@@ -6,6 +6,7 @@ from typing import Any
 from daemon.cli.arguments import Json
 from daemon.cli.output import print_json, when
 from daemon.cli.session import SESSION
+from daemon.reports.followers import follower_sentence
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.reports.serving import analyst_sentence, serving_sentences
 from daemon.runtime.backups import BackupNote, backup_sentence
@@ -31,6 +32,11 @@ def status(json: Json = False) -> None:
         print(f"{'TROUBLE: backup' if note['lost'] else 'backup:'} {backup_sentence(BackupNote(**note))}")
     if sentence := analyst_sentence(facts["analyst"], time.time()):
         print(f"TROUBLE: {sentence}")
+    for one in facts["followers"]:
+        from daemon.reading.rejects import printable
+
+        is_trouble, sentence = follower_sentence(one)
+        print(f"{'TROUBLE: ' if is_trouble else ''}host {printable(sentence)}")
     for name, model in facts["models"].items():
         _print_model(name, model)
 

@@ -20,6 +20,7 @@ from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, p
 from daemon.ledger.standing import Standing, standings
 from daemon.reading.look import Look, scan
 from daemon.reports.cpu import SHOWN_DAYS, cpu_json
+from daemon.reports.followers import followers_json
 from daemon.reports.groups import groups_json
 from daemon.reports.labels import labels_json
 from daemon.reports.recommender import blend_facts, own_blend
@@ -58,7 +59,14 @@ def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None,
         found = standings(conn, wanted, time.time() - SHOWN_DAYS * cpu.DAY_S, brief)
         models = {name: _model(conn, config, name, found[name], serving, patience) for name in wanted}
     backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
-    return {"models": models, "analyst": serving["analyst"], "backups": backups}
+    champions = {name: found[name].champion for name in wanted}
+    served = {
+        name: (one.deployment.name, one.promotion, one.promoted_at)
+        for name, one in champions.items()
+        if one is not None
+    }
+    followers = [] if config.service.store is None else followers_json(config.paths, served, time.time())
+    return {"models": models, "analyst": serving["analyst"], "backups": backups, "followers": followers}
 
 
 def address(ledger: Ledger) -> str:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -32,6 +32,8 @@ AT_ONCE = 8
 SHORTEST_S, LONGEST_S = 0.5, 10.0
 """Pauses between tries while the store is away."""
 TOLD_AFTER_S = 5.0
+FETCHING_S = 10.0
+"""So often it is told how far a fetch is."""
 MANIFEST = "manifest.json"
 
 
@@ -44,11 +46,24 @@ class Fetched:
     missing: tuple[str, ...]
 
 
+@dataclass
+class Fetching:
+    """How far a fetch is."""
+
+    of_files: int
+    of_bytes: int
+    files: int = 0
+    bytes: int = 0
+
+
 class StoredState:
-    """What of a state folder is in a store. `reason` says why the store cannot be used now, "" while it can."""
+    """What of a state folder is in a store. `reason` says why the store cannot be used now, "" while it can; `fetching`
+    how far a fetch is, while there is one."""
 
     def __init__(self, store: ObjectStore, state: Path, grace_s: float, clock: Callable[[], float] = time.monotonic):
         self.store, self.reason = store, ""
+        self.fetching: Fetching | None = None
+        self._fetched_s = 0.0
         self._paths, self._grace_s, self._clock = StatePaths(state), grace_s, clock
         self._changed: dict[str, None] = {}
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
@@ -110,8 +125,8 @@ class StoredState:
             path = self._paths.state / name
             inside = sorted(path.rglob("*")) if path.is_dir() else [path]
             files += [told for one in inside if not one.is_dir() and (told := self._name(one)) is not None]
-        self._side_by_side(self._put_one, [name for name in files if not _is_last(name)])
-        self._side_by_side(self._put_one, [name for name in files if _is_last(name)])
+        self.side_by_side(self._put_one, [name for name in files if not _is_last(name)])
+        self.side_by_side(self._put_one, [name for name in files if _is_last(name)])
 
     def fetch(self, named: References, was_copy: bool) -> Fetched:
         """Have of the state folder's lasting files exactly those that a ledger names, as the store has them: what it
@@ -140,7 +155,8 @@ class StoredState:
         lacked = [name for name in here if is_named(name) and name not in there]
         fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
         fresh.sort(key=_is_last)
-        self._side_by_side(self._get_one, fresh)
+        with self._fetches(there[name].size for name in fresh):
+            self.side_by_side(self._get_one, fresh)
         for folder in named.versions:
             self._checked(folder)
         self.put(sorted(lacked, key=_is_last))
@@ -155,14 +171,25 @@ class StoredState:
             return
         hidden = final.with_name(f".{final.name}.tmp")
         durable.remove(hidden, "store.leftover")
-        places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in self.store.names(f"{folder}/")}
+        there = self.store.names(f"{folder}/")
+        places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in there}
         for place in places.values():
             place.parent.mkdir(parents=True, exist_ok=True)
-        self._side_by_side(lambda name: self.store.get(name, places[name]), places)
+        with self._fetches(one.size for one in there.values()):
+            self.side_by_side(lambda name: self._get(name, places[name]), places)
         if not has_all_files(hidden):
             durable.remove(hidden, "store.leftover")
             raise StoreFailed(f"{self.store.place}/{folder} is not whole")
         durable.publish_folder(hidden, final, "store.fetch")
+
+    def fetch_files(self, names: Collection[str]) -> None:
+        """Have those files of one folder that are not here, each named by what it holds. StoreFailed, Retry where the
+        disk does not take them."""
+        fresh = [name for name in names if not (self._paths.state / name).exists()]
+        if fresh:
+            there = self.store.names(f"{PurePosixPath(fresh[0]).parent}/")
+            with self._fetches(there[name].size for name in fresh if name in there):
+                self.side_by_side(self._get_one, fresh)
 
     def put_missing(self) -> int:
         """Put what the folder has and the store lacks; how many. StoreFailed."""
@@ -237,13 +264,43 @@ class StoredState:
         with contextlib.suppress(FileNotFoundError):  # gone again
             self.store.put(name, self._paths.state / name)
 
+    @contextlib.contextmanager
+    def _fetches(self, sizes: Iterable[int]) -> Iterator[None]:
+        """Count what comes of objects of these sizes."""
+        known = list(sizes)
+        self.fetching, self._fetched_s = Fetching(len(known), sum(known)), self._clock()
+        try:
+            yield
+        finally:
+            self.fetching = None
+            durable.remove(self._paths.fetching, "store.fetching")
+
+    def _get(self, name: str, path: Path) -> None:
+        """An object to a new file, counted."""
+        self.store.get(name, path, self._came)
+        if self.fetching is not None:
+            self.fetching.files += 1
+
+    def _came(self, size: int) -> None:
+        """So many bytes more; told now and then."""
+        with self._lock:
+            now_s, fetching = self._clock(), self.fetching
+            if fetching is None:
+                return
+            fetching.bytes += size
+            is_due = now_s - self._fetched_s >= FETCHING_S
+            self._fetched_s = now_s if is_due else self._fetched_s
+        if is_due:
+            log.info("store_fetching", **asdict(fetching))
+            durable.replace_file(self._paths.fetching, json.dumps(asdict(fetching)).encode(), "store.fetching")
+
     def _get_one(self, name: str) -> None:
         """Under a hidden name first; a snapshot is named by what it holds."""
         final = self._paths.state / name
         final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden = final.with_name(f".{final.name}.tmp")
         with contextlib.suppress(FileNotFoundError):  # swept meanwhile
-            self.store.get(name, hidden)
+            self._get(name, hidden)
             if name.startswith(f"{SNAPSHOTS}/") and not durable.sha256(hidden).startswith(final.stem):
                 hidden.unlink()
                 raise StoreFailed(f"{self.store.place}/{name} is not what its name says")
@@ -258,7 +315,7 @@ class StoredState:
         path = self._paths.state / folder
         if (path / MANIFEST).is_file() and not has_all_files(path):
             durable.remove(path, "store.remove_local")
-            self._side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
+            self.side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
 
     def _has_version(self, folder: str, there: Collection[str]) -> bool:
         manifest = f"{folder}/{MANIFEST}"
@@ -299,22 +356,23 @@ class StoredState:
             return None
         return told.as_posix()
 
-    def _side_by_side(self, act: Callable[[str], None], names: Collection[str]) -> None:
-        """In threads that keep no process from ending, since a store may give no answer for long; the first error."""
-        left, errors = iter(list(names)), list[Exception]()
+    def side_by_side(self, act: Callable[[T], None], works: Collection[T]) -> None:
+        """Do it to each, in threads that keep no process from ending, since a store may give no answer for long; raises
+        the first error."""
+        left, errors = iter(list(works)), list[Exception]()
 
         def work() -> None:
             while not errors:
                 with self._lock:
-                    name = next(left, None)
-                if name is None:
+                    one = next(left, None)
+                if one is None:
                     return
                 try:
-                    act(name)
+                    act(one)
                 except Exception as error:
                     errors.append(error)
 
-        threads = [threading.Thread(target=work, name="store", daemon=True) for _ in range(min(AT_ONCE, len(names)))]
+        threads = [threading.Thread(target=work, name="store", daemon=True) for _ in range(min(AT_ONCE, len(works)))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -343,6 +401,18 @@ class StoredState:
         if self.reason:
             log.info("store_reached", seconds=round(self._clock() - self._failed_s, 1))
         self.reason = ""
+
+
+def fetching_sentence(fetching: Fetching | None) -> str:
+    """How far a fetch is, for people.
+
+    >>> fetching_sentence(Fetching(10, 4_000_000_000, 3, 1_200_000_000))
+    'fetched 1.20 of 4.00 GB, 3 of 10 files, from the object store'
+    """
+    if fetching is None:
+        return "waiting for the object store"
+    of_bytes = f"{fetching.bytes / 1e9:.2f} of {fetching.of_bytes / 1e9:.2f} GB"
+    return f"fetched {of_bytes}, {fetching.files:,} of {fetching.of_files:,} files, from the object store"
 
 
 def _is_last(name: str) -> bool:

@@ -3,7 +3,7 @@ servers of the same protocol differ in the rest: no rename, no condition, no ETa
 and who publishes several objects puts the one that names the others last."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -76,15 +76,18 @@ class ObjectStore:
             self._do("put", lambda: self._obstore.put(self._store, name, file))
         crash_point("store.after_put")
 
-    def get(self, name: str, path: Path) -> None:
-        """An object's content to a new file; FileNotFoundError where there is none."""
+    def get(self, name: str, path: Path, came: Callable[[int], None] = lambda _: None) -> None:
+        """An object's content to a new file; `came` hears of each part how many bytes it has. FileNotFoundError where
+        there is none."""
         crash_point("store.before_get")
 
         def copied() -> None:
             size = self._obstore.head(self._store, name)["size"]
             with path.open("wb") as file:
                 for start in range(0, size, PART):
-                    file.write(self._obstore.get_range(self._store, name, start=start, end=min(start + PART, size)))
+                    end = min(start + PART, size)
+                    file.write(self._obstore.get_range(self._store, name, start=start, end=end))
+                    came(end - start)
 
         self._do("get", copied, name)
 
