@@ -138,7 +138,7 @@ class Daemon:
         if self.faults.exists():
             environment[VARIABLE] = str(self.faults)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon", "-c", str(self.config), command],
+            [sys.executable, "-m", "daemon", "-c", str(self.config), *command.split()],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
             cwd=ROOT,
         )  # fmt: skip

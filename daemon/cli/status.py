@@ -6,6 +6,7 @@ from typing import Any
 from daemon.cli.arguments import Json
 from daemon.cli.output import print_json, when
 from daemon.cli.session import SESSION
+from daemon.reports.followers import follower_sentence
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.reports.serving import analyst_sentence, serving_sentences
 from daemon.runtime.backups import BackupNote, backup_sentence
@@ -35,6 +36,11 @@ def status(json: Json = False) -> None:
         print(_mirror(mlflow))
     if lineage := facts["openlineage"]:
         print(_lineage(lineage))
+    for one in facts["followers"]:
+        from daemon.reading.rejects import printable
+
+        is_trouble, sentence = follower_sentence(one)
+        print(f"{'TROUBLE: ' if is_trouble else ''}host {printable(sentence)}")
     for name, model in facts["models"].items():
         _print_model(name, model)
 

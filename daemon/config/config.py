@@ -4,7 +4,8 @@ import os
 import re
 import shlex
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from daemon.config.paths import StatePaths
 from daemon.config.registries import MlflowSettings, OpenLineageSettings
 from daemon.config.service import ServiceSettings
 from daemon.config.toml_lines import key_lines
+from retrain.records.errors import Refused
 from retrain.records.settings import ModelSettings
 
 TOML_WORDS = {
@@ -63,6 +65,17 @@ class ConfigErrors(Exception):
     def __init__(self, errors: list[str]) -> None:
         super().__init__("\n".join(errors))
         self.errors = errors
+
+
+def selected(config: Config, patterns: str) -> Config:
+    """The configuration with those models alone that one of the patterns matches, separated by commas, as a shell
+    matches files: "churn,eu-*". Refused where there are none."""
+    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+    models = {name: one for name, one in config.models.items() if any(fnmatchcase(name, each) for each in wanted)}
+    if not models:
+        known = ", ".join(sorted(config.models)) or "none"
+        raise Refused(f"--models {patterns!r} names no model of {config.path}", f"it has {known}")
+    return replace(config, models=models)
 
 
 def model_data_dir(config: Config, name: str) -> Path:

@@ -80,6 +80,16 @@ EVENTS = (
         ends="store_awaited"),
     Event("store_fetched", "info", "at the start: the state folder was no copy of what this ledger names, and has its "
         "files now", "files bytes seconds"),
+    Event("store_fetching", "info", "every ten seconds of a fetch from the object store: how far it is",
+        "files of_files bytes of_bytes"),
+    Event("follower_silent", "warning", "a [host without control](store.md#servers-on-other-hosts) has said nothing of "
+        "itself for a minute", "host url seconds", "does it run, and does it reach the object store?"),
+    Event("follower_heard", "info", "that host says again how it is", "host url", ends="follower_silent"),
+    Event("upload_delayed", "warning", "on a host without control: what its servers wrote down cannot be put into the "
+        "object store now, and waits on its disk", "reason", "`driftd doctor` there looks at the store; the host "
+        "must be allowed to put objects below `uploads/`"),
+    Event("upload_damaged", "error", "an object that another host uploaded is not what its name says: it and what that "
+        "host uploads after it are not taken in", "model object", "delete the object; what it held is lost"),
     Event("store_lacks", "error", "files that the ledger names are not in the object store, or are damaged there; the "
         "service goes on without them", "files first",
         "bring them back from older versions of the bucket, or `driftd forget` them and drop them again"),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config.uploads import UPLOADS
+
 LEDGER = "ledger.sqlite"
 FORGET_KEY = "forget.key"
 LOCK = "driftd.lock"
@@ -89,6 +91,10 @@ class ModelPaths:
     def log_spool(self) -> Path:
         """Segments of answered rows that came through the server."""
         return self.logged / SPOOL
+
+    def uploads(self, kind: str) -> Path:
+        """Segments of a host without control, until they are in the store."""
+        return StatePaths(self.state).uploads / kind / self.model
 
     def adopted(self, folder: str) -> Path:
         """A pipeline that is to be adopted, with what is known of it."""
@@ -180,9 +186,28 @@ class StatePaths:
         """What is to be served of a model, as a file beside the ledger."""
         return self.state / "promoted" / f"{model}.json"
 
+    def on_trial(self, model: str) -> Path:
+        """The challenger of a model that is on trial, as a file beside the ledger."""
+        return self.state / "promoted" / "trials" / f"{model}.json"
+
     def counted(self, model: str) -> Path:
         """Of which files a recommender's counters are made, as a file beside the ledger."""
         return self.state / "promoted" / "counted" / f"{model}.json"
+
+    @property
+    def uploads(self) -> Path:
+        """What a host without control uploads."""
+        return self.state / UPLOADS
+
+    @property
+    def numbered(self) -> Path:
+        """The last number that this host gave to what it uploads."""
+        return self.uploads / "last-number"
+
+    @property
+    def host(self) -> Path:
+        """What tells this host's uploads from those of others."""
+        return self.state / "host"
 
     @property
     def serving(self) -> Path:
@@ -203,6 +228,26 @@ class StatePaths:
     def copied(self) -> Path:
         """Of which object store and which term of the ledger the folder is a whole copy."""
         return self.state / "copied.json"
+
+    @property
+    def followed(self) -> Path:
+        """There once a host without control has had what was promoted: before that it has nothing to say."""
+        return self.state / "followed"
+
+    @property
+    def fetching(self) -> Path:
+        """How far a fetch from the object store is, while there is one that takes long."""
+        return self.state / "fetching.json"
+
+    @property
+    def uploading(self) -> Path:
+        """Held by the process that uploads what this host's servers wrote down."""
+        return self.uploads / ".lock"
+
+    @property
+    def followers(self) -> Path:
+        """What hosts without control said last of themselves."""
+        return self.state / "followers.json"
 
     @property
     def backups(self) -> Path:

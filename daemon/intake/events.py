@@ -8,13 +8,17 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from daemon.config.uploads import POSTED as KIND
+from daemon.config.uploads import is_uploaded, of_files
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
+from daemon.ledger import uploads
 from daemon.reading.look import Problem, look
 from daemon.runtime.context import ModelContext
 from daemon.runtime.spool import CLOSED, TAKING, begun_at, finished_segments, taking_folders
@@ -77,7 +81,8 @@ class EventIntake:
             name, seen = data_file_name(folder), look(path)
             if isinstance(seen, Problem) or not self.has_disk(name):
                 return False
-            taken = await take_file(self.context, Taking(name, seen, POSTED, at=path))
+            also = partial(uploads.record, segments=of_files(KIND, self.context.name, _segments(folder)))
+            taken = await take_file(self.context, Taking(name, seen, POSTED, also, at=path))
             if taken in (Taken.LATER, Taken.UNFINISHED):
                 return False
             if taken is Taken.REFUSED:
@@ -85,6 +90,10 @@ class EventIntake:
                 durable.rename(folder, aside, "events.set_aside")
                 return True
             self.context.decision_needed.set()
+        elif uploaded := of_files(KIND, self.context.name, _segments(folder)):
+            await self.context.shared.writable()
+            with self.context.shared.ledger.begin() as conn:
+                uploads.record(conn, uploaded)
         durable.remove(folder, "events.remove_taken")
         return True
 
@@ -97,11 +106,14 @@ class EventIntake:
 
 
 def _first(segments: list[Path]) -> list[Path]:
-    """The oldest ones, as many as make one file."""
+    """The oldest ones, as many as make one file; what other hosts uploaded apart, for a service that begins again has
+    it brought anew."""
     chosen, size = [], 0
     for path in segments:
         if size >= MOST_BYTES:
             break
+        if is_uploaded(path.name) != is_uploaded(segments[0].name):
+            continue
         chosen.append(path)
         size += path.stat().st_size
     return chosen
@@ -115,13 +127,18 @@ def set_apart(spool: Path, segments: list[Path]) -> None:
         durable.move(path, folder / path.name, "events.set_apart")
 
 
+def _segments(folder: Path) -> list[str]:
+    """The names of those of a folder."""
+    return sorted(one.name for one in folder.glob(f"*{CLOSED}") if one.name != ROWS)
+
+
 def rows_file(folder: Path, settings: ModelSettings) -> Path | None:
     """The file of all rows of a folder of segments, made once; None where they hold no event."""
     path = folder / ROWS
     if path.exists():
         return path
-    segments = sorted(one for one in folder.glob(f"*{CLOSED}") if one.name != ROWS)
-    events = [event for one in segments for event in events_of(one.read_bytes().splitlines())]
+    segments = _segments(folder)
+    events = [event for one in segments for event in events_of((folder / one).read_bytes().splitlines())]
     if not events:
         return None
     rows = b"".join(msgspec.json.encode(row_of(event, settings)) + b"\n" for event in events)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from daemon.config.uploads import POSTED, of_files
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
+from daemon.ledger import uploads
 from daemon.reading.look import Problem, look
 from daemon.runtime.context import ModelContext
 from daemon.runtime.spool import begun_at, finished_segments
@@ -20,11 +23,14 @@ async def take_segments(context: ModelContext, has_disk: Callable[[str], bool]) 
     """
     taken = 0
     for path in finished_segments(context.folders.spool):
-        seen = look(path)
+        seen, uploaded = look(path), of_files(POSTED, context.name, [path.name])
         if isinstance(seen, Problem):
+            if uploaded:  # what comes after it counts for it, too
+                return taken, True
             continue
         name = segment_name(path)
-        if not has_disk(name) or await take_file(context, Taking(name, seen, at=path, by_name=True)) is Taken.LATER:
+        taking = Taking(name, seen, at=path, by_name=True, also=partial(uploads.record, segments=uploaded))
+        if not has_disk(name) or await take_file(context, taking) is Taken.LATER:
             return taken, True
         durable.remove(path, "labels.remove_segment")
         taken += 1

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from daemon.config.uploads import LOGGED, of_files
 from daemon.cycles.schemas import logged_schema
-from daemon.ledger import cycles, prediction_log, retention
+from daemon.ledger import cycles, prediction_log, retention, uploads
 from daemon.reading.operations import ConvertRequest
 from daemon.runtime.context import ModelContext
 from daemon.runtime.forgotten import marks_of
@@ -46,6 +47,11 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
         segments=tuple(segments), schema=schema, work=context.folders.intake, forgotten=marks_of(context)
     )
     result = await context.shared.analyst.call(request)
+    uploaded = of_files(LOGGED, context.name, [segment.name for segment in segments])
+    if result.path is None and uploaded:
+        await context.shared.writable()
+        with context.shared.ledger.begin() as conn:
+            uploads.record(conn, uploaded)
     if result.path is not None:
         begun = datetime.fromtimestamp(result.first_time, UTC).strftime("%Y-%m-%dT%H%M%SZ")
         final = context.folders.logged / f"{begun}-{result.digest[:16]}.parquet"
@@ -55,6 +61,7 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
         with context.shared.ledger.begin(durable=True) as conn:
             names = [segment.name for segment in segments]
             prediction_log.record(conn, context.name, relative, names, to_json(result), context.now())
+            uploads.record(conn, uploaded)
         durable.crash_point("prediction_log.committed")
         context.log.debug("predictions_logged", file=relative, rows=result.rows, torn=result.torn)
     for segment in segments:

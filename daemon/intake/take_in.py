@@ -191,6 +191,7 @@ def _record_duplicate(context: ModelContext, taking: Taking, digest: str, origin
     """This content was taken already: only its name is recorded."""
     with context.shared.ledger.begin() as conn:
         files.record_duplicate(conn, context.name, taking.path, taking.seen, digest, original, context.now())
+        taking.also(conn)
     if original.path != taking.path:
         context.log.info("file_duplicate", file=taking.path, duplicate_of=original.path)
 

@@ -10,12 +10,12 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
-from daemon.ledger.backends import Backend, Version, Watch, sqlite
+from daemon.ledger.backends import Backend, Hints, Version, Watch, sqlite
 from daemon.ledger.rows import VIEW
 from retrain.durable import crash_point
 from retrain.records.errors import Refused
 
-HEAD = "0022"
+HEAD = "0023"
 
 
 @dataclass
@@ -104,6 +104,10 @@ class Ledger:
     def watch(self) -> Watch:
         """A watch of one's own, for a thread that asks for the version."""
         return self.backend.watch()
+
+    def hints(self) -> Hints | None:
+        """Hints at promotions and trials, for a thread that waits; None where the database gives none."""
+        return self.backend.hints()
 
     def give_back(self, pages: int) -> None:
         """Return unused space to the system, so many pages in each of many short steps."""

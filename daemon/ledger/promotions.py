@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, select, update
 
 from daemon.ledger import hooks
 from daemon.ledger.deployments import VALUES, as_record, by_key, key_of, of_values
-from daemon.ledger.rows import insert_row, last_row, last_rows, newest_of_each
+from daemon.ledger.rows import hint, insert_row, last_row, last_rows, newest_of_each
 from daemon.ledger.tables import deployments, promotions, versions
 from retrain.records.deployment import Champion, Deployment
 
@@ -127,6 +127,7 @@ def record(
         "era": era,
     }
     promotion_id = insert_row(conn, promotions, values)
+    hint(conn)
     if kind not in ("reweigh", "reference"):
         hooks.add(conn, model, promotion_id, now)
 
@@ -201,6 +202,12 @@ def rolled_back(conn: Connection, row: Row[Any]) -> RolledBack:
 def latest_id(conn: Connection) -> int:
     """The id of the newest promotion of any model; 0 before the first."""
     return conn.scalar(select(func.max(promotions.c.id))) or 0
+
+
+def newest_ids(conn: Connection) -> dict[str, int]:
+    """By model, the id of its newest promotion."""
+    query = select(promotions.c.model, func.max(promotions.c.id)).group_by(promotions.c.model)
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def models_since(conn: Connection, promotion_id: int) -> list[str]:

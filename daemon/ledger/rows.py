@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, func, insert, select, update
 from sqlalchemy.dialects import sqlite
 
 from daemon.ledger.tables import models
@@ -11,6 +11,8 @@ from daemon.ledger.tables import models
 T = TypeVar("T")
 
 
+HINTS = "driftd_hints"
+"""What PostgreSQL's NOTIFY calls them."""
 VIEW = "driftd_view"
 """The option of a connection for reading that has what was read already: nothing changes while it lives."""
 
@@ -53,6 +55,13 @@ def _insert(conn: Connection, table: Table) -> Any:
     from sqlalchemy.dialects import postgresql
 
     return postgresql.insert(table)
+
+
+def hint(conn: Connection) -> None:
+    """Have those hear of this commit who wait for promotions and trials on other hosts, where the database can tell
+    them."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_notify(HINTS, "")))
 
 
 def update_row(conn: Connection, table: Table, key: int, **values: Any) -> bool:

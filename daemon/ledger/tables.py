@@ -365,6 +365,15 @@ cpu_seconds = Table(
     *_required(Float, "seconds", default=0.0),
 )
 
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("host", String, primary_key=True),
+    *_required(Whole, "number"),
+)
+
 assessments = _table(
     "assessments",
     *_required(String, "model", "kind"),

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from daemon.ledger.deployments import by_key, key_of
-from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
+from daemon.ledger.rows import hint, insert_row, last_row, last_rows, update_row
 from daemon.ledger.tables import assessments, json_text, trials
 from retrain.records.assessment import Moments
 from retrain.records.cycle import Cycle
@@ -31,6 +31,7 @@ def begin(conn: Connection, cycle: Cycle, challenger: Deployment, terms: Rollout
         "latest": now + terms.longest,
     }
     values |= {name: getattr(terms, name) for name in ("strategy", "min_rows", "max_failures")}
+    hint(conn)
     return _trial(conn, conn.execute(select(trials).where(trials.c.id == insert_row(conn, trials, values))).one())
 
 
@@ -42,6 +43,12 @@ def running(conn: Connection, model: str) -> Trial | None:
 def running_ids(conn: Connection) -> tuple[int, ...]:
     """Of all models' trials that have not ended."""
     return tuple(conn.scalars(select(trials.c.id).where(trials.c.outcome == "").order_by(trials.c.id)))
+
+
+def running_by_model(conn: Connection) -> dict[str, int]:
+    """By model, the id of its trial that has not ended."""
+    query = select(trials.c.model, trials.c.id).where(trials.c.outcome == "")
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def of_cycle(conn: Connection, cycle_id: int) -> Trial | None:
@@ -65,6 +72,7 @@ def add(conn: Connection, trial_id: int, counts: Mapping[str, Any]) -> None:
 def finish(conn: Connection, trial: Trial, outcome: str, reason: str, now: float) -> None:
     """It is over: promoted, dropped or ended."""
     update_row(conn, trials, trial.id, outcome=outcome, reason=reason, finished_at=now)
+    hint(conn)
 
 
 def not_passed(conn: Connection, model: str) -> set[str]:

@@ -22,6 +22,7 @@ from daemon.reading.look import Look, scan
 from daemon.registry.lineage import lineage_standing
 from daemon.registry.wanted import mirror_standing
 from daemon.reports.cpu import SHOWN_DAYS, cpu_json
+from daemon.reports.followers import followers_json
 from daemon.reports.groups import groups_json
 from daemon.reports.labels import labels_json
 from daemon.reports.recommender import blend_facts, own_blend
@@ -61,7 +62,14 @@ def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None,
         models = {name: _model(conn, config, name, found[name], serving, patience) for name in wanted}
         copies = {"mlflow": mirror_standing(conn, config), "openlineage": lineage_standing(conn, config)}
     backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
-    return {"models": models, "analyst": serving["analyst"], "backups": backups, **copies}
+    champions = {name: found[name].champion for name in wanted}
+    served = {
+        name: (one.deployment.name, one.promotion, one.promoted_at)
+        for name, one in champions.items()
+        if one is not None
+    }
+    followers = [] if config.service.store is None else followers_json(config.paths, served, time.time())
+    return {"models": models, "analyst": serving["analyst"], "backups": backups, "followers": followers, **copies}
 
 
 def address(ledger: Ledger) -> str:

@@ -53,8 +53,17 @@ def _opened(state_dir: Path) -> IO[str]:
 
 def is_held(state_dir: Path) -> bool:
     """Whether a service holds the state folder."""
+    return _is_held(StatePaths(state_dir).lock)
+
+
+def is_followed(state_dir: Path) -> bool:
+    """Whether `driftd serve` follows another host's service with this state folder."""
+    return _is_held(StatePaths(state_dir).uploading)
+
+
+def _is_held(lock: Path) -> bool:
     try:
-        with StatePaths(state_dir).lock.open("r") as file:
+        with lock.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
     except (FileNotFoundError, NotADirectoryError):

@@ -1,6 +1,7 @@
 """What is to be served of each model, as a file beside the ledger: servers start by it while the ledger is away.
 
-The ledger is the truth; control writes the file after each promotion, and all of them at its start."""
+The ledger is the truth; control writes the file after each promotion, and all of them at its start. On a host without
+control what is on trial is described, too, since servers there read nothing else."""
 
 from collections.abc import Collection
 
@@ -9,6 +10,7 @@ import msgspec
 from daemon.config.paths import StatePaths
 from retrain import durable
 from retrain.records.deployment import Champion
+from retrain.records.trial import Trial
 
 
 def describe(paths: StatePaths, champion: Champion) -> None:
@@ -23,6 +25,25 @@ def described(paths: StatePaths, model: str) -> Champion | None:
     where it cannot be read."""
     try:
         return msgspec.json.decode(paths.promoted(model).read_bytes(), type=Champion)
+    except (FileNotFoundError, ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+
+
+def describe_trial(paths: StatePaths, model: str, trial: Trial | None) -> None:
+    """Write down which challenger is on trial, whole or not at all, or that none is; OSError."""
+    path = paths.on_trial(model)
+    if trial is None:
+        durable.remove(path, "trial.remove")
+        return
+    durable.make_folder(path.parent, "promoted.folder")
+    durable.replace_file(path, msgspec.json.encode(trial), "trial")
+
+
+def described_trial(paths: StatePaths, model: str) -> Trial | None:
+    """The trial that was written down; None of none, or where the file cannot be understood. OSError where it cannot be
+    read."""
+    try:
+        return msgspec.json.decode(paths.on_trial(model).read_bytes(), type=Trial)
     except (FileNotFoundError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
 

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -37,6 +37,8 @@ AT_ONCE = 8
 SHORTEST_S, LONGEST_S = 0.5, 10.0
 """Pauses between tries while the store is away."""
 TOLD_AFTER_S = 5.0
+FETCHING_S = 10.0
+"""So often it is told how far a fetch is."""
 MANIFEST = "manifest.json"
 MARK = "ledger.json"
 """In the store: whose files are there."""
@@ -78,12 +80,24 @@ class Swept:
     put: int
 
 
+@dataclass
+class Fetching:
+    """How far a fetch is."""
+
+    of_files: int
+    of_bytes: int
+    files: int = 0
+    bytes: int = 0
+
+
 class StoredState:
     """What of a state folder is in a store. `reason` says why the store cannot be used now, "" while it can; `owner`
-    whose files are there, once that is known."""
+    whose files are there, once that is known; `fetching` how far a fetch is, while there is one."""
 
     def __init__(self, store: ObjectStore, state: Path, grace_s: float, clock: Callable[[], float] = time.monotonic):
         self.store, self.reason = store, ""
+        self.fetching: Fetching | None = None
+        self._fetched_s = 0.0
         self._paths, self._grace_s, self._clock = StatePaths(state), grace_s, clock
         self._changed: dict[str, None] = {}
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
@@ -148,8 +162,8 @@ class StoredState:
             path = self._paths.state / name
             inside = sorted(path.rglob("*")) if path.is_dir() else [path]
             files += [told for one in inside if not one.is_dir() and (told := self._name(one)) is not None]
-        self._side_by_side(self._put_one, [name for name in files if not _is_last(name)])
-        self._side_by_side(self._put_one, [name for name in files if _is_last(name)])
+        self.side_by_side(self._put_one, [name for name in files if not _is_last(name)])
+        self.side_by_side(self._put_one, [name for name in files if _is_last(name)])
 
     def fetch(self, named: References, was_copy: bool, owner: Owner | None = None) -> Fetched:
         """Have of the state folder's lasting files exactly those that a ledger names, as the store has them: what it
@@ -191,8 +205,10 @@ class StoredState:
         lacked = [name for name in here if is_named(name) and name not in there]
         fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
         fresh.sort(key=_is_last)
-        self._has_room(sum(there[name].size for name in fresh))
-        self._side_by_side(self._get_one, fresh)
+        sizes = [there[name].size for name in fresh]
+        self._has_room(sum(sizes))
+        with self._fetches(sizes):
+            self.side_by_side(self._get_one, fresh)
         for folder in named.versions:
             self._checked(folder)
         self.put(sorted(lacked, key=_is_last))
@@ -209,12 +225,14 @@ class StoredState:
         there = self.store.names(f"{folder}/")
         if not there:
             raise StoreFailed(f"{self.store.place} has no {folder}: is it the right bucket?")
-        self._has_room(sum(one.size for one in there.values()))
+        sizes = [one.size for one in there.values()]
+        self._has_room(sum(sizes))
         places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in there}
         for place in places.values():
             place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._side_by_side(lambda name: self.store.get(name, places[name]), places)
+            with self._fetches(sizes):
+                self.side_by_side(lambda name: self._get(name, places[name]), places)
         except BaseException:
             durable.remove(hidden, "store.leftover")
             raise
@@ -222,6 +240,15 @@ class StoredState:
             durable.remove(hidden, "store.leftover")
             raise StoreFailed(f"{self.store.place}/{folder} is not whole")
         durable.publish_folder(hidden, final, "store.fetch")
+
+    def fetch_files(self, names: Collection[str]) -> None:
+        """Have those files of one folder that are not here, each named by what it holds. StoreFailed, Retry where the
+        disk does not take them."""
+        fresh = [name for name in names if not (self._paths.state / name).exists()]
+        if fresh:
+            there = self.store.names(f"{PurePosixPath(fresh[0]).parent}/")
+            with self._fetches(there[name].size for name in fresh if name in there):
+                self.side_by_side(self._get_one, fresh)
 
     def put_missing(self) -> int:
         """Put what the folder has and the store lacks; how many. StoreFailed."""
@@ -325,7 +352,7 @@ class StoredState:
         folders = [name.removesuffix(f"/{MANIFEST}") for name in lost if _is_last(name)]
         fresh = [name for folder in folders for name in self.store.names(f"{folder}/")]
         fresh = sorted({*lost, *fresh}, key=_is_last)
-        self._side_by_side(self._get_one, fresh)
+        self.side_by_side(self._get_one, fresh)
         for folder in folders:
             self._checked(folder)
         came = [path for name in fresh if (path := self._paths.state / name).exists()]
@@ -387,6 +414,36 @@ class StoredState:
         with contextlib.suppress(FileNotFoundError):  # gone again
             self.store.put(name, self._paths.state / name)
 
+    @contextlib.contextmanager
+    def _fetches(self, sizes: Iterable[int]) -> Iterator[None]:
+        """Count what comes of objects of these sizes."""
+        known = list(sizes)
+        self.fetching, self._fetched_s = Fetching(len(known), sum(known)), self._clock()
+        try:
+            yield
+        finally:
+            self.fetching = None
+            durable.remove(self._paths.fetching, "store.fetching")
+
+    def _get(self, name: str, path: Path) -> None:
+        """An object to a new file, counted."""
+        self.store.get(name, path, self._came)
+        if self.fetching is not None:
+            self.fetching.files += 1
+
+    def _came(self, size: int) -> None:
+        """So many bytes more; told now and then."""
+        with self._lock:
+            now_s, fetching = self._clock(), self.fetching
+            if fetching is None:
+                return
+            fetching.bytes += size
+            is_due = now_s - self._fetched_s >= FETCHING_S
+            self._fetched_s = now_s if is_due else self._fetched_s
+        if is_due:
+            log.info("store_fetching", **asdict(fetching))
+            durable.replace_file(self._paths.fetching, json.dumps(asdict(fetching)).encode(), "store.fetching")
+
     def _get_one(self, name: str) -> None:
         """Under a hidden name first; a snapshot is named by what it holds."""
         final = self._paths.state / name
@@ -394,7 +451,7 @@ class StoredState:
         hidden = final.with_name(f".{final.name}.tmp")
         with contextlib.suppress(FileNotFoundError):  # swept meanwhile
             try:
-                self.store.get(name, hidden)
+                self._get(name, hidden)
             except BaseException:
                 hidden.unlink(missing_ok=True)
                 raise
@@ -413,7 +470,7 @@ class StoredState:
         path = self._paths.state / folder
         if (path / MANIFEST).is_file() and not has_all_files(path):
             durable.remove(path, "store.remove_local")
-            self._side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
+            self.side_by_side(self._get_one, sorted(self.store.names(f"{folder}/"), key=_is_last))
             if not has_all_files(path):
                 durable.remove(path, "store.remove_local")
 
@@ -462,22 +519,23 @@ class StoredState:
             return None
         return told.as_posix()
 
-    def _side_by_side(self, act: Callable[[str], None], names: Collection[str]) -> None:
-        """In threads that keep no process from ending, since a store may give no answer for long; the first error."""
-        left, errors = iter(list(names)), list[Exception]()
+    def side_by_side(self, act: Callable[[T], None], works: Collection[T]) -> None:
+        """Do it to each, in threads that keep no process from ending, since a store may give no answer for long; raises
+        the first error."""
+        left, errors = iter(list(works)), list[Exception]()
 
         def work() -> None:
             while not errors:
                 with self._lock:
-                    name = next(left, None)
-                if name is None:
+                    one = next(left, None)
+                if one is None:
                     return
                 try:
-                    act(name)
+                    act(one)
                 except Exception as error:
                     errors.append(error)
 
-        threads = [threading.Thread(target=work, name="store", daemon=True) for _ in range(min(AT_ONCE, len(names)))]
+        threads = [threading.Thread(target=work, name="store", daemon=True) for _ in range(min(AT_ONCE, len(works)))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -506,6 +564,18 @@ class StoredState:
         if self.reason:
             log.info("store_reached", seconds=round(self._clock() - self._failed_s, 1))
         self.reason = ""
+
+
+def fetching_sentence(fetching: Fetching | None) -> str:
+    """How far a fetch is, for people.
+
+    >>> fetching_sentence(Fetching(10, 4_000_000_000, 3, 1_200_000_000))
+    'fetched 1.20 of 4.00 GB, 3 of 10 files, from the object store'
+    """
+    if fetching is None:
+        return "waiting for the object store"
+    of_bytes = f"{fetching.bytes / 1e9:.2f} of {fetching.of_bytes / 1e9:.2f} GB"
+    return f"fetched {of_bytes}, {fetching.files:,} of {fetching.of_files:,} files, from the object store"
 
 
 def _is_last(name: str) -> bool:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 WATCHDOG_S = 60.0
 """How patient the service is with its parts where no systemd says it."""
 
+MORE_TIME = {"EXTEND_TIMEOUT_USEC": "30000000"}
+"""Sent again and again by a start that takes longer than systemd lets one."""
+
 
 class Notifier:
     """Sends READY, STATUS, WATCHDOG, RELOADING and STOPPING to `address` (systemd's NOTIFY_SOCKET), if there is one."""

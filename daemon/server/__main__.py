@@ -21,7 +21,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from daemon.config.config import Config, load_config
+from daemon.config.config import Config, load_config, selected
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
 from daemon.runtime.ledgers import ledger_url
@@ -50,6 +50,8 @@ LOG_EVERY_S = 1.0
 NUMBERS_LOOK_S = 2.0
 WARM = ("sklearn.ensemble", "skops.io", "retrain.stages.promote", "retrain.model.preprocessing", "treelite")
 DRAIN_S = 0.3
+FIRST_FETCH_S = 0.2
+"""Between two looks whether a host without control has what is promoted."""
 SWITCH_S = 0.0005
 """How long a thread that loads a version may keep the event loop from running; Python's default is 5 ms."""
 
@@ -83,7 +85,7 @@ class Server:
         self, config: Config, listener: socket.socket, channel: socket.socket, page: str = "",
         logged: LoggedCounts | None = None, passed_on: PassedOn | None = None, follows: bool = False,
     ) -> None:  # fmt: skip
-        self._config, self._listener, self._channel = config, listener, channel
+        self._config, self._listener, self._channel, self._follows = config, listener, channel, follows
         self._passed_on = passed_on or PassedOn()
         self._ledger = followed_ledger(config.state_dir, ledger_url(config, os.environ))
         slots = {name: ModelSlot(name, is_elsewhere=settings.is_elsewhere) for name, settings in config.models.items()}
@@ -158,6 +160,10 @@ class Server:
     async def _report_ready(self, server: uvicorn.Server) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
+        while self._follows and not await self._pools.looking.run(self._config.paths.followed.exists):
+            await asyncio.sleep(FIRST_FETCH_S)
+        if self._follows:
+            await self._follower.looked()
         self._app.about.loaded = True
         self._hand_over_counts()
         self._report({"event": "ready"})
@@ -248,6 +254,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--page", default="", help="the address of the page process; none where there is no page")
     parser.add_argument("--follows", action="store_true", help="another host writes the ledger")
+    parser.add_argument("--models", default="", help="patterns of the models to serve; all without it")
     for number in ("--listen-fd", "--control-fd", "--parent"):
         parser.add_argument(number, type=int, required=True)
     options = parser.parse_args()
@@ -258,6 +265,7 @@ def main() -> None:
     faulthandler.enable()
     faults.install(os.environ, "server")
     config = load_config(options.config)
+    config = selected(config, options.models) if options.models else config
     logged, passed_on = LoggedCounts(), PassedOn()
     service, tap = config.service, both(logged.add, passed_on.add)
     configure(service.log_level, service.log_format, own_output(), tap, config.log_file)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from daemon.config.config import Config
+from daemon.config.uploads import LOGGED, POSTED
 from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool
@@ -43,7 +44,6 @@ from daemon.server.trial import RunningTrial
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
-from retrain.records.settings import PredictionLogSettings
 
 if TYPE_CHECKING:
     from daemon.server.recommendation.handlers import Recommending
@@ -149,9 +149,9 @@ class App:
         passage: Passage | None = None,
         follows: bool = False,
     ) -> None:
-        """With `follows`, on a host without control, nothing is written down that nobody there would take in."""
+        """With `follows`, on a host without control, what is written down is to be uploaded."""
         self._config, self._slots, self._tokens, self._origins = config, slots, tokens, origins
-        self._passage, self._follows = passage, follows
+        self._passage = passage
         self.metrics = Metrics(slots, version, config.paths)
         self.pools = Pools()
         self._batcher = Batcher(self.pools.predicting, self.pools.own_code)
@@ -159,15 +159,20 @@ class App:
         self._readers: dict[str, tuple[ServedDeployment, RowReader]] = {}
         self.about = About(slots, version, self.metrics.render, self.pools.metrics, tokens)
         self._rest = self.about.build()
-        self.spools = {name: Spool(config.paths.model(name).spool) for name in slots}
-        free = config.service.min_free
+        models = {name: config.paths.model(name) for name in slots}
+        posted = {name: one.uploads(POSTED) if follows else one.spool for name, one in models.items()}
+        self.spools = {name: Spool(folder) for name, folder in posted.items()}
+        free, settings = config.service.min_free, config.models
         self.logs = {
-            name: PredictionLog(name, config.paths.model(name).log_spool, self._logged(name), free) for name in slots
+            name: PredictionLog(
+                name, one.uploads(LOGGED) if follows else one.log_spool, settings[name].prediction_log, free
+            )
+            for name, one in models.items()
         }
         self._handlers: dict[str, Handler] = {
             "predict": self._predict, "infer": self._infer, "invocations": self._invoke, "feedback": self._feedback,
         }  # fmt: skip
-        self.recommending = self._recommending(ledger)
+        self.recommending = self._recommending(ledger, follows)
         self._routes: dict[str, tuple[str, str]] = {}
         for name in slots:
             self._routes[f"/v2/models/{name}/infer"] = (name, "infer")
@@ -256,14 +261,14 @@ class App:
             raise BadRequest(f"{model} predicts, it does not recommend; POST /models/{model}/predict", 404)
         return await self._handlers[what](call)
 
-    def _recommending(self, ledger: Ledger) -> "Recommending | None":
+    def _recommending(self, ledger: Ledger, follows: bool) -> "Recommending | None":
         """What answers for the models that recommend; it needs numerical libraries, so only where there are any."""
         if all(self._config.models[name].task != "recommendation" for name in self._slots):
             return None
         from daemon.server.recommendation.handlers import Recommending, RecommendingPools
 
         threads = RecommendingPools(self.pools.reading, self.pools.predicting, self.pools.labels)
-        return Recommending(self._config, self._slots, ledger, self.spools, self.metrics, threads)
+        return Recommending(self._config, self._slots, ledger, self.spools, self.metrics, threads, follows=follows)
 
     def _is_large(self, call: Call) -> bool:
         """Whether reading it may take longer than the event loop can wait: by its bytes, and by the most cells that it
@@ -364,14 +369,8 @@ class App:
         answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
         return Reply(msgspec.json.encode(answer | _drawn(explored)))
 
-    def _logged(self, model: str) -> PredictionLogSettings:
-        found = self._config.models[model].prediction_log
-        return found.model_copy(update={"share": 0.0}) if self._follows else found
-
     async def _feedback(self, call: Call) -> Reply:
         model = call.slot.model
-        if self._follows:
-            raise BadRequest("this host only answers; send labels to the one where `driftd run` works", 503)
         if call.slot.is_elsewhere:
             schema = await self.pools.labels.run(schema_elsewhere, self._config.paths, model)
             reader = RowReader(schema, False)

@@ -34,6 +34,7 @@ log = get_logger()
 POLL_S = 0.5
 """How often it looks without a hint: control hints at promotions; trials, and all of `driftd serve`, are found so."""
 REPORT_S = 1.0
+LOOKED_S = 0.05
 RETRY_S = 2.0
 FAILED_KEPT = 20
 FAILURES = (DriftdError, OSError, ValueError, MemoryError)
@@ -53,6 +54,7 @@ class Follower:
         self._loading, self._looking, self._live = loading, looking, live or {}
         self._hint = asyncio.Event()
         self._hinted = True
+        self._looks = 0
         self._reported_s = 0.0
         self._retry_s = float("inf")
         self._unloadable: set[int] = set()
@@ -71,7 +73,7 @@ class Follower:
             return
         for name, champion in wanted.champions.items():
             if not self._slots[name].is_elsewhere:
-                self._want(self._slots[name], champion, wanted.trials is None)
+                self._want(self._slots[name], champion, wanted.is_described)
         for slot in self._slots.values():
             if slot.wanted is not None:
                 await self._swap(slot, slot.wanted)
@@ -82,6 +84,7 @@ class Follower:
         """Follow until cancelled."""
         while True:
             await self.catch_up()
+            self._looks += 1
             if time.monotonic() - self._reported_s >= REPORT_S:
                 self._reported_s = time.monotonic()
                 self._report_trials()
@@ -89,6 +92,13 @@ class Follower:
             with contextlib.suppress(TimeoutError):
                 await within(self._hint.wait(), POLL_S)
             self._hint.clear()
+
+    async def looked(self) -> None:
+        """Return after a look of `run` that began after this was asked."""
+        looks = self._looks
+        while self._looks < looks + 2:
+            self.hint()
+            await asyncio.sleep(LOOKED_S)
 
     def stop(self) -> None:
         """Report the last counts of the trials, and end these."""

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import StatePaths
 from daemon.ledger import Ledger, Version, promotions, trials
-from daemon.runtime.promoted import described
+from daemon.runtime.promoted import described, described_trial
 from daemon.runtime.restarting import error_key
 from retrain.records.deployment import Champion
 from retrain.records.trial import Trial
@@ -19,10 +19,12 @@ DESCRIPTION_S = 2.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """Each model's champion, and its running trial: None, and all trials stay as they are, where the ledger is away."""
+    """Each model's champion, and its running trial: None, and all trials stay as they are, where the ledger is away.
+    What `is_described` may be older than what was known before."""
 
     champions: dict[str, Champion | None]
     trials: dict[str, Trial | None] | None
+    is_described: bool = False
 
 
 class WantedSource:
@@ -68,4 +70,8 @@ class WantedSource:
         if now_s - self._described_s < DESCRIPTION_S and not again:
             return None
         self._described_s = now_s
-        return Wanted({name: described(self._paths, name) for name in self._models}, None)
+        champions = {name: described(self._paths, name) for name in self._models}
+        if not self._by_description:
+            return Wanted(champions, None, is_described=True)
+        on_trial = {name: described_trial(self._paths, name) for name in self._models}
+        return Wanted(champions, on_trial, is_described=True)

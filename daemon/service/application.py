@@ -23,9 +23,9 @@ from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
-from daemon.runtime.stored_state import StoredState
+from daemon.runtime.stored_state import StoredState, fetching_sentence
 from daemon.runtime.stores import NEEDS_DATABASE, configured_store
-from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
+from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
 from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Limits
@@ -38,6 +38,7 @@ from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
 from daemon.service.notifying import Notifying
 from daemon.service.pulse import Pulse, hung_s
+from daemon.service.receiving import clear_received
 from daemon.service.reload import Reloader
 from daemon.service.server_messages import ServerMessages
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
@@ -49,7 +50,6 @@ from retrain.records.errors import Refused, Retry
 
 log = get_logger()
 LEDGER_LOOK_S = 1.0
-MORE_TIME = {"EXTEND_TIMEOUT_USEC": "30000000"}
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
@@ -194,7 +194,7 @@ class Service:
         while not self.stopping.asked.is_set():
             making = asyncio.ensure_future(self.store.beside(self.store.make_whole, self.ledger))
             while not making.done() and not self.stopping.asked.is_set():  # gigabytes take longer than a start may
-                self.notifier.send(STATUS="waiting for the object store", **MORE_TIME)
+                self.notifier.send(STATUS=fetching_sentence(self.store.fetching), **MORE_TIME)
                 await asyncio.wait({making}, timeout=LEDGER_LOOK_S)
             if making.done() and making.result():
                 self.store.observe()
@@ -205,6 +205,8 @@ class Service:
 
     def _start(self, tasks: list["asyncio.Task[None]"]) -> None:
         clear_intake(self.config.paths)
+        if self.store is not None:
+            clear_received(self.config.paths)
         clear_holds(self.config.paths)
         clear_cycles(self.ledger, self.config.paths)
         log_unlogged(self.ledger)

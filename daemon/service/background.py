@@ -30,6 +30,7 @@ from daemon.service.ledger_writes import PendingWrites
 from daemon.service.mirroring import Mirroring
 from daemon.service.notifying import Notifying
 from daemon.service.numbers import NumbersWriter
+from daemon.service.receiving import Receiving
 from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
 from retrain.planning.retention import DAY_S
@@ -73,12 +74,14 @@ class Background:
             shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted
         )
         self._numbers = NumbersWriter(lambda: shared.config, shared.ledger, keepers.queues)
+        store, rests = shared.store, lambda: keepers.resting
+        self._receiving = None if store is None else Receiving(shared, store, rests, keepers.decide_again)
         self._failures: dict[str, str] = {}
 
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
-        stored = () if self._shared.store is None else (self._sweep_store,)
+        stored = () if self._receiving is None else (self._sweep_store, self._receiving.run)
         return *works, self._describe, self._count, self._notifying.run, self._hooks.run, self._mirroring.run, *stored
 
     async def _sweep_store(self) -> None:

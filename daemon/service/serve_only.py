@@ -8,43 +8,47 @@ import time
 from contextlib import closing, suppress
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.config.config import Config, ConfigErrors, load_config
+from daemon.config.config import Config, ConfigErrors, load_config, selected
 from daemon.ledger import followed_ledger
+from daemon.runtime import faults
 from daemon.runtime.ledgers import ledger_place, ledger_url, open_configured
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import supervise
-from daemon.runtime.stored_state import StoredState
+from daemon.runtime.stored_state import StoredState, fetching_sentence
 from daemon.runtime.stores import configured_store
-from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
+from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
-from daemon.service.following import Following
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
+from daemon.service.serving_host import ServingHost, make_room
 from daemon.service.stopping import Stopping
 from daemon.service.totals import Totals
-from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.store.backends.objects import WAY_OUT, StoreFailed
 
 log = get_logger()
 FAILURE_PAUSE_S = 2.0
+LOOK_S = 1.0
 
 
-def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
-    """Serve until SIGINT or SIGTERM; Refused where there is no ledger to follow."""
+def main(config: Config, environment: dict[str, str], log_format: str = "auto", patterns: str = "") -> None:
+    """Serve until SIGINT or SIGTERM, of the configuration what the `patterns` select; Refused where there is no ledger
+    to follow."""
     faulthandler.enable()
     totals = Totals()
     configure(config.service.log_level, log_format, tap=totals.logged.add, file=config.log_file)
+    faults.install(environment, "follower")
     try:
         open_configured(config, environment).close()
     except Retry as error:
         log.warning("ledger_awaited", file=ledger_place(config, environment), reason=error.message)
-    asyncio.run(OnlyServer(config, environment, totals).run())
+    asyncio.run(OnlyServer(config, environment, totals, patterns).run())
 
 
 def with_options(config: Config, listen: str | None, workers: int | None) -> Config:
@@ -56,7 +60,8 @@ def with_options(config: Config, listen: str | None, workers: int | None) -> Con
 class OnlyServer:
     """The process that keeps the servers alive."""
 
-    def __init__(self, config: Config, environment: dict[str, str], totals: Totals) -> None:
+    def __init__(self, config: Config, environment: dict[str, str], totals: Totals, patterns: str = "") -> None:
+        self._patterns = patterns
         self._config, self._environment, self._totals = config, environment, totals
         load_tokens(config, environment)
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
@@ -65,6 +70,7 @@ class OnlyServer:
         self._page_listener = page_listener() if config.service.page else None
         self._stopping = Stopping()
         self._stored = self._elsewhere()
+        self._host: ServingHost | None = None
 
     async def run(self) -> None:
         """Start, announce, wait for the end, stop."""
@@ -83,13 +89,13 @@ class OnlyServer:
         tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
         if self._stored is not None:
             ledger = followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))
-            following = Following(self._config, ledger, self._stored, self._servers.follow)
+            self._host = ServingHost(self._config, ledger, self._stored, self._servers, self._url())
             try:
-                await self._stored.beside(self._first_look, following)
+                await self._stored.beside(self._first_look, self._host)
             except Refused:
                 await self._servers.stop()
                 raise
-            tasks.append(asyncio.create_task(supervise(following.run, log, FAILURE_PAUSE_S)))
+            tasks += [asyncio.create_task(supervise(part, log, FAILURE_PAUSE_S)) for part in self._host.parts()]
         await self._stopping.asked.wait()
         log.info("service_stopping")
         self._notifier.send(STOPPING="1")
@@ -100,21 +106,23 @@ class OnlyServer:
         await self._servers.stop()
         if self._page_listener is not None:
             self._page_listener.close()
+        if self._host is not None:
+            await self._host.end()
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
 
-    def _first_look(self, following: Following) -> None:
+    def _first_look(self, host: ServingHost) -> None:
         """Refused where the store cannot be used in a way that does not mend itself, and there is nothing to serve."""
-        following.look()
+        hopeless = host.first_look()
         assert self._stored is not None
         if self._config.paths.promoted("any").parent.is_dir():
             return
-        if not following.hopeless and not self._stored.reason:
+        if not hopeless and not self._stored.reason:
             try:
                 self._stored.store.look()
             except StoreFailed as error:
-                following.hopeless = str(error) if error.hopeless else ""
-        if following.hopeless:
-            raise Refused(f"cannot use the store: {following.hopeless}", WAY_OUT)
+                hopeless = str(error) if error.hopeless else ""
+        if hopeless:
+            raise Refused(f"cannot use the store: {hopeless}", WAY_OUT)
 
     def _elsewhere(self) -> StoredState | None:
         """The store that versions come from, where another host has them; None where this is the folder of the driftd
@@ -122,7 +130,7 @@ class OnlyServer:
         store = configured_store(self._config, self._environment)
         if store is None:
             return None
-        durable.make_folder(self._config.state_dir, "follow.folder")
+        make_room(self._config)
         stored = StoredState(store, self._config.state_dir, self._config.service.store_grace)
         return stored if not self._config.paths.copied.exists() or self._is_left(stored) else None
 
@@ -139,12 +147,23 @@ class OnlyServer:
             self._listener,
             config.state_dir,
             config.path,
-            log_message,
+            self._receive,
             page,
             totals=self._totals,
             hung_s=silent_s,
             follows=self._stored is not None,
+            models=self._patterns,
         )
+
+    def _url(self) -> str:
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        """A server's report."""
+        log_message(message)
+        if self._host is not None:
+            self._host.receive(message)
 
     def _page(self) -> PageProcess | None:
         if self._page_listener is None:
@@ -155,16 +174,22 @@ class OnlyServer:
         return self._servers.silences(time.monotonic())
 
     async def _announce(self, started_s: float) -> None:
-        await self._servers.wait_ready()
-        host, port = self._listener.getsockname()[:2]
-        log.info("service_ready", seconds=round(time.monotonic() - started_s, 2), url=f"http://{host}:{port}")
+        ready = asyncio.ensure_future(self._servers.wait_ready())
+        while not ready.done():  # the first fetch may take longer than a start may
+            if self._stored is not None and not self._config.paths.followed.exists():
+                self._notifier.send(STATUS=fetching_sentence(self._stored.fetching), **MORE_TIME)
+            await asyncio.wait({ready}, timeout=LOOK_S)
+        log.info("service_ready", seconds=round(time.monotonic() - started_s, 2), url=self._url())
         self._notifier.send(READY="1")
 
     async def _reload(self) -> None:
         """Fresh servers with the changed configuration, or none of it."""
         self._notifier.reloading()
         try:
-            load_config(self._config.path)
+            config = load_config(self._config.path)
+            config = selected(config, self._patterns) if self._patterns else config
+            if self._host is not None:
+                self._host.reload(replace(self._config, models=config.models))
             await self._servers.replace()
             log.info("config_reloaded")
         except (ConfigErrors, OSError, Refused):

@@ -94,6 +94,8 @@ class ServerProcess:
     """The address of the page process; none where there is no page."""
     follows: bool = False
     """Whether another host writes the ledger."""
+    models: str = ""
+    """Patterns of the models that it serves; "" of all."""
     totals: Totals | None = None
     """Adds up what the servers count; none for a process that counts nothing."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -190,7 +192,8 @@ class ServerProcess:
         """The module and its arguments, but for those of every such process."""
         folder, config = str(self.state_dir), str(self.config_path)
         follows = ["--follows"] if self.follows else []
-        return ["-m", "daemon.server", "--state-dir", folder, "--config", config, "--page", self.page, *follows]
+        named = ["--models", self.models, *follows]
+        return ["-m", "daemon.server", "--state-dir", folder, "--config", config, "--page", self.page, *named]
 
     def _log_death(self, status: int | None, pause_s: float) -> None:
         log.error("server_died", status=status, restart_in_s=pause_s)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,14 +28,14 @@ from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.context import FEWEST_INODES
 from daemon.runtime.ledgers import ledger_url, open_configured
-from daemon.runtime.lock import is_held
+from daemon.runtime.lock import is_followed, is_held
 from daemon.runtime.notify.delivery import usable
 from daemon.runtime.notify.endpoint import Endpoint, open_secrets
 from daemon.runtime.registries import lineage_key
 from daemon.runtime.stores import NEEDS_DATABASE, configured_store
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
-from daemon.tools.doctor_store import snapshots_told
+from daemon.tools.doctor_store import snapshots_told, store_told
 from daemon.tools.forgotten import key_told
 from drift.notation import counted
 from retrain.records.errors import DriftdError, Refused
@@ -350,6 +351,9 @@ def _port(config: Config) -> Iterator[Finding]:
         where = f"it serves on {serving}" if serving else f"{config.service.listen} is configured"
         yield Finding("ok", f"the service runs; {where}")
         return
+    if is_followed(config.state_dir):
+        yield Finding("ok", f"`driftd serve` follows here; {config.service.listen} is configured")
+        return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -423,6 +427,7 @@ def _store(config: Config) -> Iterator[Finding]:
         yield from _writes(store)
     except StoreFailed as error:
         yield Finding("error", error.message, WAY_OUT if error.hopeless else "is it up? AWS_ENDPOINT_URL says where")
+    yield from (Finding(*told) for told in store_told(config, time.time()))
 
 
 def _writes(store: ObjectStore) -> Iterator[Finding]:

@@ -20,6 +20,16 @@ class Watch(Protocol):
         """No more questions."""
 
 
+class Hints(Protocol):
+    """A connection of one's own that hears at once of what servers wait for. It may get lost, and hints with it."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether a hint came within so long; OperationalError where the connection is lost."""
+
+    def close(self) -> None:
+        """No more of them."""
+
+
 class Backend(Protocol):
     """An open database."""
 
@@ -66,6 +76,9 @@ class Backend(Protocol):
 
     def watch(self) -> Watch:
         """A watch for a thread of its own."""
+
+    def hints(self) -> Hints | None:
+        """Hints at promotions and trials, for a thread of its own; None of a database that gives none."""
 
     def give_back(self, pages: int) -> None:
         """Return unused space to the system, so many pages in each of many short steps."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
 from daemon.ledger.backends.postgresql_schema import BEGIN, create
+from daemon.ledger.rows import HINTS
 from daemon.ledger.speakable import escaping
 from daemon.ledger.tables import metadata, versions
 from retrain.records.errors import Refused, Retry
@@ -178,6 +179,10 @@ class PostgresqlBackend:
         """By the snapshot of transactions, which every commit changes."""
         return PostgresqlWatch(self)
 
+    def hints(self) -> "PostgresqlHints":
+        """By NOTIFY, with the commit that hints."""
+        return PostgresqlHints(self)
+
     def give_back(self, pages: int) -> None:
         """Autovacuum does it."""
 
@@ -216,6 +221,33 @@ class PostgresqlBackend:
         if self._session is not None:
             self._session.close()
         self._session = None
+
+
+class PostgresqlHints:
+    """A connection that listens, which a role that may only read can do. A pooler in between that lends connections for
+    a transaction hears nothing, and a replica refuses."""
+
+    def __init__(self, backend: PostgresqlBackend) -> None:
+        self._backend = backend
+        self._connection: Any = None
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether one came, after the connection is made."""
+        try:
+            if self._connection is None:
+                self._connection = self._backend.connected()
+                self._connection.execute(f"LISTEN {HINTS}")
+                return True  # what was hinted at before is not heard any more
+            return any(self._connection.notifies(timeout=timeout_s, stop_after=1))
+        except psycopg.Error as error:
+            self.close()
+            raise OperationalError("LISTEN", None, error) from None
+
+    def close(self) -> None:
+        """No more of them."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
 
 class PostgresqlWatch:

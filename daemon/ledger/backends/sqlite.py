@@ -82,6 +82,9 @@ class SqliteBackend:
         """By `PRAGMA data_version`."""
         return SqliteWatch(self.file, self.busy_s)
 
+    def hints(self) -> None:
+        """None: who follows a file is on its host, and is told by control."""
+
     def give_back(self, pages: int) -> None:
         """At the file's end; only of ledgers that were made for it, others use their free pages again."""
         with self.engine.connect() as connection, _told("incremental_vacuum"):

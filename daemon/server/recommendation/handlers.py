@@ -76,7 +76,7 @@ class Recommending:
 
     def __init__(
         self, config: Config, slots: Mapping[str, ModelSlot], ledger: Ledger, spools: Mapping[str, Spool],
-        metrics: Metrics, pools: RecommendingPools, clock: Callable[[], float] = time.time,
+        metrics: Metrics, pools: RecommendingPools, clock: Callable[[], float] = time.time, follows: bool = False,
     ) -> None:  # fmt: skip
         self._settings = {name: config.models[name] for name in slots if config.models[name].task == "recommendation"}
         self._spools, self._pools, self._clock = spools, pools, clock
@@ -89,6 +89,7 @@ class Recommending:
                 ledger,
                 _answering(slots[name]),
                 items_name(config, name),
+                follows,
                 clock,
             )
             for name, settings in self._settings.items()

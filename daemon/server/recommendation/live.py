@@ -45,6 +45,7 @@ class LiveModel:
     ledger: Ledger
     served: Callable[[], Iterable[ServedRecommender]]
     items: str | None = None
+    by_description: bool = False
     clock: Callable[[], float] = time.time
     catalogue: Catalogue | None = None
     own: Own = field(default_factory=dict)
@@ -126,7 +127,9 @@ class LiveModel:
 
     async def _recount(self, served: ServedRecommender) -> None:
         """Count everything anew, from the ledger and the spool."""
-        source = await self._beside(Source, self.model, self.settings, self.paths, self.ledger, self.items)
+        source = await self._beside(
+            Source, self.model, self.settings, self.paths, self.ledger, self.items, self.by_description
+        )
         try:
             events, self.catalogue = await self._beside(source.everything, served.schema)
         except Retry as error:
@@ -172,5 +175,7 @@ def _with_own(own: Own, posted: Sequence[PostedEvent], settings: ModelSettings) 
         return own
     found = dict(own)
     for event, weight in zip(posted, weights_of(posted, settings), strict=True):
-        found[event.user] = (*found.get(event.user, ()), (event.time, event.item, int(weight)))
+        fresh = event.time, event.item, int(weight)
+        if fresh not in (known := found.get(event.user, ())):  # a segment that got another name is read again
+            found[event.user] = (*known, fresh)
     return found

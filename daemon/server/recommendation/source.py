@@ -2,7 +2,8 @@
 
 The spool is read first and the ledger after it, so that an event that moves from one to the other is met in one of them
 at least; met in both, it is still one event of the set. While the ledger is away the files are those that its
-description names, and of what comes only what is posted is seen."""
+description names, and of what comes only what is posted is seen. On a host without control the description alone is
+read, which follows the ledger there."""
 
 import contextlib
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import ModelPaths, StatePaths
+from daemon.config.uploads import POSTED
 from daemon.ledger import Ledger, Version, Watch
 from daemon.reading.forgotten import marked
 from daemon.reading.marks import Marks
@@ -50,11 +52,13 @@ class Source:
     """Of one model, with the path of its catalogue in the ledger; not to be asked by two threads at once."""
 
     def __init__(
-        self, model: str, settings: ModelSettings, paths: ModelPaths, ledger: Ledger, items: str | None
-    ) -> None:
+        self, model: str, settings: ModelSettings, paths: ModelPaths, ledger: Ledger, items: str | None,
+        by_description: bool = False,
+    ) -> None:  # fmt: skip
         self._model, self._settings, self._paths, self._ledger, self._items = model, settings, paths, ledger, items
         self._catalogue_seq: int | None = None
-        self._tail = Tail(paths.spool)
+        self._by_description = by_description
+        self._tail = Tail(paths.uploads(POSTED) if by_description else paths.spool)
         self._files: dict[int, tuple[str, str]] = {}
         self._forgotten: Marks | None = None
         self._watch: Watch | None = None
@@ -96,6 +100,8 @@ class Source:
             self._watch.close()
 
     def _counted(self) -> Counted:
+        if self._by_description:
+            return described_counted(StatePaths(self._paths.state), self._model) or Counted(())
         with self._ledger.connect() as conn:
             with contextlib.suppress(OSError):  # without its key nobody is known again; doctor says so
                 self._forgotten = marks_in(conn, StatePaths(self._paths.state), self._model)
@@ -128,7 +134,10 @@ class Source:
         return catalogue
 
     def _version(self) -> Version:
-        """Changes with each commit of the ledger."""
+        """Changes with each commit of the ledger, or with the description."""
+        if self._by_description:
+            path = StatePaths(self._paths.state).counted(self._model)
+            return path.stat().st_mtime_ns if path.exists() else 0
         if self._watch is None:
             self._watch = self._ledger.watch()
         return self._watch.version()

@@ -103,15 +103,18 @@ class ObjectStore:
         crash_point("store.before_put")
         self._do("put", lambda: self._obstore.put(self._store, name, content))
 
-    def get(self, name: str, path: Path) -> None:
-        """An object's content to a new file; FileNotFoundError where there is none."""
+    def get(self, name: str, path: Path, came: Callable[[int], None] = lambda _: None) -> None:
+        """An object's content to a new file; `came` hears of each part how many bytes it has. FileNotFoundError where
+        there is none."""
         crash_point("store.before_get")
 
         def copied() -> None:
             size = self._obstore.head(self._store, name)["size"]
             with path.open("wb") as file:
                 for start in range(0, size, PART):
-                    file.write(self._obstore.get_range(self._store, name, start=start, end=min(start + PART, size)))
+                    end = min(start + PART, size)
+                    file.write(self._obstore.get_range(self._store, name, start=start, end=end))
+                    came(end - start)
 
         self._do("get", copied, name)
 

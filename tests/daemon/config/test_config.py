@@ -6,9 +6,10 @@ from typing import get_args
 
 import pytest
 
-from daemon.config.config import ConfigErrors, load_config
+from daemon.config.config import ConfigErrors, load_config, selected
 from daemon.config.service import ServiceSettings
 from daemon.config.toml_lines import key_lines
+from retrain.records.errors import Refused
 from retrain.records.settings import ColumnSettings, Frozen, ModelSettings
 
 MINIMAL = {"data_dir": '"d"', "task": '"classification"', "target": '"y"'}
@@ -285,3 +286,14 @@ def test_what_is_rare_or_large_is_no_mistake(tmp_path):
     )
     (tmp_path / "config.toml").write_text(text)
     assert load_config(tmp_path / "config.toml").models["m"].intake.delimiter == "\t"
+
+
+def test_patterns_select_models(tmp_path):
+    """As a shell matches files; what names none says which there are."""
+    path = tmp_path / "config.toml"
+    path.write_text("".join(GOOD.replace("models.m", f"models.{name}") for name in ("churn", "eu-a", "eu-b", "us")))
+    config = load_config(path)
+    assert list(selected(config, "churn, eu-*").models) == ["churn", "eu-a", "eu-b"]
+    with pytest.raises(Refused) as refused:
+        selected(config, "asia-*")
+    assert "asia-*" in refused.value.message and "churn, eu-a, eu-b, us" in refused.value.hint

@@ -24,6 +24,7 @@ from daemon.ledger import (
     commands,
     cycles,
     files,
+    followed_ledger,
     forgotten,
     migrate,
     models,
@@ -32,6 +33,7 @@ from daemon.ledger import (
 )
 from daemon.ledger.backends.postgresql import place_of
 from daemon.ledger.engine import HEAD
+from daemon.ledger.rows import hint
 from daemon.ledger.tables import class_totals as counted_classes
 from daemon.ledger.tables import file_totals, json_text, metadata
 from daemon.ledger.tables import files as files_table
@@ -481,3 +483,23 @@ def test_who_is_forgotten_is_nowhere_in_the_tables_files(ledger: Ledger, postgre
     assert folder is not None
     held = [path.read_bytes() for path in (postgresql.folder / "data/base" / str(folder[0])).iterdir()]
     assert any(stays.encode() in data for data in held) and not any(gone.encode() in data for data in held)
+
+
+def test_a_commit_hints_to_who_listens(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    """Who listens hears of it, and of nothing that was rolled back. A connection that is lost says so, and the next one
+    begins with a hint, for what was hinted at meanwhile nobody heard."""
+    hints = followed_ledger(tmp_path, url).hints()
+    assert hints is not None and hints.wait(0)
+    with ledger.begin() as conn:
+        hint(conn)
+    assert hints.wait(60)
+    with contextlib.suppress(ZeroDivisionError), ledger.begin() as conn:
+        hint(conn)
+        raise ZeroDivisionError
+    assert not hints.wait(0.1)
+    with ledger.connect() as conn:
+        conn.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %%'")
+    with pytest.raises(OperationalError):
+        hints.wait(60)
+    assert hints.wait(0)
+    hints.close()
