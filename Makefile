@@ -76,7 +76,7 @@ systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-a
 image-test: $(VENV)/.installed-dev ## make the image by its Containerfile in a Debian root file system, and start it read-only; root, debootstrap, five minutes
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/containers
 
-IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored_state.py tests/scenarios/test_object_store.py tests/scenarios/test_uploads.py tests/scenarios/test_serving_hosts.py
+IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored_state.py tests/scenarios/test_object_store.py tests/daemon/intake/test_prefix.py tests/scenarios/test_prefix.py tests/scenarios/test_uploads.py tests/scenarios/test_serving_hosts.py
 engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines and of the object store, other rooms and stories over PostgreSQL; needs their packages; minutes
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/daemon/ledger tests/scenarios/test_postgresql_ledger.py $(IN_STORE)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ledger postgresql $(ON_POSTGRESQL)

@@ -52,6 +52,7 @@ def bare_model(folder: Path, config: str = BINARY, analyst: type[Worker] = Worke
         models.ensure(conn, "m")
     made = ModelContext("m", read.models["m"], Shared(read, ledger, analyst("analyst", Limits()), TrainingTurn()))
     make_folders(made.folders)
-    made.data_dir.mkdir(exist_ok=True)
+    if made.settings.data_uri is None:
+        made.data_dir.mkdir(exist_ok=True)
     yield made
     ledger.close()

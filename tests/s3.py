@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 from daemon_harness import free_port
@@ -88,6 +89,18 @@ class S3:
         url = sign(store, "PUT", "", timedelta(minutes=1))
         urllib.request.urlopen(urllib.request.Request(url, data=b"", method="PUT"), timeout=60).close()
         return f"s3://{name}"
+
+    def put(self, uri: str, name: str, content: bytes) -> None:
+        """An object below a prefix, under any name: also those that driftd's client has no path for."""
+        from obstore import sign
+        from obstore.store import S3Store
+
+        place = quote(f"{uri.removeprefix('s3://')}/{name}")
+        asked = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}/{place}?x-id="}
+        config: Any = {option.lower(): value for option, value in {**self.options, **asked}.items()}
+        config["aws_virtual_hosted_style_request"] = "true"  # the address is taken as it is
+        url = sign(S3Store("any", config=config, client_options={"allow_http": True}), "PUT", "", timedelta(minutes=1))
+        urllib.request.urlopen(urllib.request.Request(url, data=content, method="PUT"), timeout=60).close()
 
     def store(self, uri: str) -> ObjectStore:
         """As driftd uses it."""

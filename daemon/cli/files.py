@@ -115,6 +115,8 @@ def _unread(config: "Config", model: str) -> list[tuple[str, str]]:
     from daemon.config.patience import Patience
     from daemon.reading.look import scan, why_unread
 
+    if config.models[model].data_uri is not None:  # a listing costs, and `driftd doctor` makes one
+        return []
     intake, others, folder = config.models[model].intake, list[str](), model_data_dir(config, model)
     if not Patience().answers(folder):
         print(f"{folder} does not answer: files in it that are not read cannot be listed", file=sys.stderr)

@@ -6,10 +6,15 @@ from daemon.cli.session import SESSION, WRONG_USE, Exit, known_model
 
 
 def pull(model: ModelArgument, json: Json = False) -> None:
-    """Pull the new rows of a model's database now, and say how many came.
+    """Pull the new rows of a model's database now, or list the prefix of an object store that its data are in, and say
+    what is new.
 
-    The service pulls by itself as often as [models.MODEL.source] says; status 1 where it cannot."""
+    The service does both by itself, as [models.MODEL.source] and intake.poll say; status 1 where it cannot."""
     config = SESSION.config()
-    if config.models[known_model(config, model)].source is None:
-        raise Exit(WRONG_USE, f"{model} has no database: {config.path} has no section [models.{model}.source]")
+    settings = config.models[known_model(config, model)]
+    if settings.source is None and settings.data_uri is None:
+        raise Exit(
+            WRONG_USE,
+            f"{model} has no database: {config.path} has no section [models.{model}.source], and data_dir is a folder",
+        )
     request_about_model("pull", model, json)

@@ -87,6 +87,8 @@ def _name_for(config: "Config", model: str, file: str, real: "RealPaths") -> str
     """How a model's ledger names a file that lies in its folder; None where it does not."""
     from daemon.config.config import model_data_dir
 
+    if (uri := config.models[model].data_uri) is not None:
+        return file.removeprefix(f"{uri}/") if file.startswith(f"{uri}/") else None
     path, folder = Path(os.path.normpath(Path(file).absolute())), model_data_dir(config, model)
     places = ((path, folder), (real.of(path), real.of(folder)))
     return next((str(at.relative_to(below)) for at, below in places if at.is_relative_to(below)), None)

@@ -182,6 +182,10 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         refused = scoring["refused"]
         why = f"; {printable(refused['path'])} was refused: {printable(refused['reason'])}" if refused else ""
         print(f"  scoring    {counts}{why}")
+    if prefix := model["prefix"]:
+        failing = prefix["failing"]
+        why = f"; FAILING since {when(failing['at'])}: {printable(failing['reason'])}" if failing else ""
+        print(f"  data       {printable(prefix['uri'])}{why}")
     if source := model["source"]:
         print(f"  source     {_of_source(source)}")
     if check is not None:

@@ -79,7 +79,8 @@ def selected(config: Config, patterns: str) -> Config:
 
 
 def model_data_dir(config: Config, name: str) -> Path:
-    """The folder that a model's files are dropped into."""
+    """The folder that a model's files are dropped into; asked for where `data_uri` is None."""
+    assert config.models[name].data_uri is None, "its data are in an object store"
     return below(config.path, config.models[name].data_dir)
 
 
@@ -92,11 +93,14 @@ def scoring_dirs(config: Config, name: str) -> tuple[Path, Path] | None:
 
 
 def items_path(config: Config, name: str) -> Path | None:
-    """A model's file of items: a bare name lies in its data folder, a path beside the configuration."""
+    """A model's file of items: a bare name lies in its data folder, a path beside the configuration. None without one,
+    and where it is an object of the prefix that the data are in."""
     given = config.models[name].items_file
     if given is None:
         return None
     bare = os.sep not in given and not Path(given).is_absolute()
+    if bare and config.models[name].data_uri is not None:
+        return None
     return model_data_dir(config, name) / given if bare else below(config.path, given)
 
 
@@ -111,6 +115,8 @@ def hook_command(config: Config, name: str) -> list[str]:
 
 def items_name(config: Config, name: str) -> str | None:
     """What the ledger calls a model's file of items: its path within the data folder, or as it is configured."""
+    if config.models[name].data_uri is not None:
+        return config.models[name].items_file
     path, folder = items_path(config, name), model_data_dir(config, name)
     if path is None:
         return None

@@ -12,6 +12,7 @@ from daemon.config.mistakes import Mistakes, meant
 from daemon.config.real_paths import RealPaths
 from daemon.config.service import ServiceSettings
 from retrain.records.settings import FORMER_METRICS, METRICS, OF_PROBABILITIES
+from retrain.records.store_uri import is_uri
 from retrain.user_code import is_own
 
 REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -186,7 +187,7 @@ def overlapping_folders(mistakes: Mistakes, service: Any, sections: Any) -> None
         taken.add(real.of(below(mistakes.path, file)), f"{file!r}, [service.log] file", False)
     for name, section in sections.items() if isinstance(sections, dict) else ():
         data_dir = section.get("data_dir") if isinstance(section, dict) else None
-        if not isinstance(data_dir, str) or "\0" in data_dir:
+        if not isinstance(data_dir, str) or "\0" in data_dir or is_uri(data_dir):
             continue
         folder, where = real.of(below(mistakes.path, data_dir)), ("models", name, "data_dir")
         for owner in taken.overlapping(folder):

@@ -30,7 +30,7 @@ EVENTS = (
     Event("service_started", "info", "the process began; `only` is `server` where it is `driftd serve`",
         "driftd pid config listen models only",
         ends="state_lost state_hung part_hung disk_low folder_hung ledger_locked ledger_awaited notify_failed "
-             "source_failed store_awaited store_lacks store_unswept mlflow_failed"),
+             "source_failed store_awaited store_lacks store_unswept mlflow_failed prefix_awaited"),
     Event("service_ready", "info", "every server serves the last promotions", "seconds url"),
     Event("service_stopping", "info", "a signal asked it to end"),
     Event("service_stopped", "info", "all has ended", "seconds"),
@@ -128,6 +128,11 @@ EVENTS = (
     Event("file_duplicate", "info", "a file's content is known under another name", "file duplicate_of"),
     Event("file_refused", "warning", "a file is beyond repair, or no file at all", "file reason",
         "look at `reason`; drop a corrected file under any name"),
+    Event("prefix_awaited", "warning", "the [object store](data-files.md#data-in-an-object-store) of a model's data "
+          "cannot be asked: serving goes on, and its new objects wait; told once until it answers", "prefix reason",
+          "`driftd doctor` looks at it; it is tried again each minute, `driftd pull M` tries it at once"),
+    Event("prefix_reached", "info", "the object store of a model's data answers again", "prefix seconds",
+          ends="prefix_awaited"),
     Event("file_unread", "warning", "a file in the data folder that is no data file by its name, or that needs a "
         "package that is not installed (logged once, of the first 20)", "file reason", "see `reason`; other files "
         "belong into another folder"),

@@ -116,6 +116,11 @@ class ModelPaths:
         return self.state / "work" / "pulls" / self.model
 
     @property
+    def fetched(self) -> Path:
+        """Objects of the prefix that the data are in, while they are taken in."""
+        return self.state / "work" / "fetched" / self.model
+
+    @property
     def intake(self) -> Path:
         """Unfinished snapshots."""
         return StatePaths(self.state).intake / self.model

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from retrain.records.settings import Duration, Frozen, Size, Wait
-from retrain.store.backends.objects import why_no_store
+from retrain.records.store_uri import why_no_store
 
 LEDGER_URLS = ("postgresql+psycopg", "postgresql", "postgres")
 EXPECTED_LEDGER = "expected postgresql+psycopg://USER@HOST:PORT/DATABASE"
@@ -41,7 +41,8 @@ class ServiceSettings(Frozen):
     `s3://BUCKET/PREFIX`; needs a ledger in a database and `driftd[s3]`. See [files in an object store](store.md)."""
     store_file: str | None = None
     """A file of lines `AWS_ACCESS_KEY_ID=…` that say how the store is reached; without it the systemd credential
-    `driftd-store`. The environment's variables count where the file has none."""
+    `driftd-store`. The environment's variables count where the file has none. They are those of a
+    `data_dir` in an object store, too, unless `data_dir_file` says otherwise."""
     store_grace: Duration = 86400.0
     """What is gone from `state_dir` goes from the store so long after that."""
     listen: str = "127.0.0.1:8080"

@@ -24,11 +24,13 @@ from daemon.cycles.tidying import clear_holds
 from daemon.ledger import Ledger, cycles, prediction_log, retention, tables, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
+from daemon.runtime.stores import data_store
 from daemon.runtime.within import within
 from retrain import durable
 from retrain.planning.retention import StoredFile, expirable, pause_s
 from retrain.records.cycle import CycleState
 from retrain.records.errors import Refused
+from retrain.store.backends.objects import StoreFailed
 from retrain.store.versions import read_json
 
 AFTER_START_S = 60.0
@@ -104,12 +106,34 @@ def sweep_model(context: ModelContext, now: float, stop: Event | None = None) ->
 def gone_files(context: ModelContext, now: float) -> list[int]:
     """Where it is configured, the old files of which nothing is left and that are gone from the data folder, too. A
     folder without any file may be a mount that is away."""
-    kept, folder = context.settings.retention, context.data_dir
-    if kept.files is None or not folder.is_dir() or next(folder.iterdir(), None) is None:
+    kept = context.settings.retention
+    if kept.files is None:
+        return []
+    if context.settings.data_uri is not None:
+        return _gone_objects(context, now - kept.files)
+    folder = context.data_dir
+    if not folder.is_dir() or next(folder.iterdir(), None) is None:
         return []
     with context.shared.ledger.connect() as conn:
         old = retention.forgettable(conn, context.name, now - kept.files)
     return [file for file, path in old if not os.path.lexists(folder / path)]
+
+
+def _gone_objects(context: ModelContext, before: float) -> list[int]:
+    """The same of a prefix, which is listed for it; none where it cannot be, or is empty."""
+    with context.shared.ledger.connect() as conn:
+        old = {path: file for file, path in retention.forgettable(conn, context.name, before)}
+    store, count = data_store(context.shared.config, context.name) if old else None, 0
+    if store is None:
+        return []
+    try:
+        for page in store.pages():
+            count += len(page)
+            for name, _ in page:
+                old.pop(name, None)
+    except StoreFailed:  # its intake tells
+        return []
+    return list(old.values()) if count else []
 
 
 def sweep_rows(context: ModelContext, gone: Sequence[int], stop: Event | None = None) -> dict[str, int]:

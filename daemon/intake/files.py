@@ -377,6 +377,9 @@ class Intake:
 
     def _after(self, path: str, seen: Look, outcome: Taken) -> None:
         now_s, pending = time.monotonic(), self.pending.get(path)
+        if outcome is Taken.GONE:
+            self.pending.pop(path, None)
+            return
         if outcome in (Taken.LATER, Taken.HUNG):
             self.pending[path] = Pending(seen, now_s + FAILURE_RETRY_S, now_s, now_s)
             return

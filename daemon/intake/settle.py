@@ -13,6 +13,8 @@ LONGEST_PAUSE_S = 60.0
 """A file that grows after a longer pause is appended to, not still being written."""
 PAUSES = 2.0
 """A learned settle time is so many times the longest pause that was seen."""
+POLLED = 0.1
+"""A share of the time without news, and of all time that listings may take."""
 REMEMBERED_S = 30 * 86_400.0
 """A pause that was seen so long ago is forgotten."""
 APPENDED = 3
@@ -110,6 +112,16 @@ def longer(known: Pause | None, found: Pause, configured_s: float) -> Pause | No
     if known is None or found.pause_s >= known.pause_s or found.at - known.at > REMEMBERED_S:
         return found
     return None
+
+
+def poll_pause_s(quiet_s: float, took_s: float, least_s: float, most_s: float) -> float:
+    """How long to wait before a prefix is listed again, in which nothing was new for `quiet_s`: what comes regularly is
+    noticed within a tenth of the time in between. A listing that takes long is seldom.
+
+    >>> [poll_pause_s(quiet_s, 0.1, 5.0, 300.0) for quiet_s in (0.0, 600.0, 86_400.0)]
+    [5.0, 60.0, 300.0]
+    """
+    return max(min(max(least_s, POLLED * quiet_s), most_s), took_s / POLLED)
 
 
 def rescan_pause_s(configured_s: float, scan_s: float, share: float = 0.005) -> float:

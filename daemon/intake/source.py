@@ -79,7 +79,9 @@ class SourceIntake:
 
     def _source(self) -> SourceSettings:
         if self.context.settings.source is None:
-            raise Refused(f"{self.context.name} has no database", f"see [models.{self.context.name}.source]")
+            raise Refused(
+                f"{self.context.name} has no database and no object store", f"see [models.{self.context.name}.source]"
+            )
         return self.context.settings.source
 
     async def _pull_all(self, source: SourceSettings) -> str:

@@ -24,7 +24,7 @@ from retrain.records.new_classes import NewClass
 async def accept_labels(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
     """Publish and commit what the analyst made of a file of labels. Of feedback, the labels that contradict are a file
     of their own."""
-    dropped = taking.at is None
+    dropped = taking.is_dropped
     joined = await joined_labels(context, result.snapshot, result.schema, dropped)
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:

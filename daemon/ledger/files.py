@@ -102,6 +102,16 @@ def record_duplicate(
     )  # fmt: skip
 
 
+def renew_look(conn: Connection, model: str, path: str, seen: Look) -> bool:
+    """Note a fresh look at a path whose content is the same as before; no where that was refused, or is not known."""
+    row = last_row(conn, files, files.c.model == model, files.c.path == path)
+    if row is None or row.state in ("refused", "superseded"):
+        return False
+    look = {name: getattr(seen, name) for name in LOOK}
+    conn.execute(update(files).where(files.c.model == model, files.c.path == path).values(**look))
+    return True
+
+
 def record_refused(
     conn: Connection, model: str, path: str, seen: Look, reason: str, now: float, source: str = "folder",
     reading: str | None = None,

@@ -23,11 +23,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Action:
-    """An action, named as the command that it is."""
+    """An action, named as the command that it is; a hint may come with anything, which is not read."""
 
     name: str
     says: str
     fields: tuple[Field, ...] = ()
+    is_hint: bool = False
 
 
 FILE = Field("file", "text", "the file, as `driftd files` names it")
@@ -42,6 +43,7 @@ OF_A_MODEL = (
     Action("hold", "Keep a file's rows out of training.", (FILE, Field("reason", "text", "why", is_needed=False))),
     Action("release", "Let a held file's rows teach again.", (FILE,)),
     Action("forget", "Drop a file's rows for good.", (FILE,)),
+    Action("pull", "Look for new objects of its prefix, or rows of its database, now.", is_hint=True),
     Action("renew", "Make a new reference of the newest files, where another system serves the model."),
 )
 OF_THE_SERVICE = (Action("reload", "Apply the changed configuration."),)

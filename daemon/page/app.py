@@ -125,12 +125,13 @@ class App:
         visitor, from_form = call.visitor, is_form(call.headers)
         if not visitor.acts:
             raise Refusal(403, NEEDS_ADMIN if self._rights.has_tokens else ONLY_SHOWS)
-        given = dict(form_fields(call.body)) if from_form else decoded(call.body, call.headers)
+        action, about = actions.asked(call.path[1:], self._config.models)
+        is_read = not from_form and not action.is_hint  # a webhook says whatever it does
+        given = dict(form_fields(call.body)) if from_form else decoded(call.body, call.headers) if is_read else {}
         csrf = given.pop("csrf", [""])[-1] if from_form else call.headers.get("x-csrf-token", "")
         if visitor.csrf and (visitor.is_known or from_form):
             rights.check_csrf(visitor, csrf)
-        action, about = actions.asked(call.path[1:], self._config.models)
-        args = about | actions.arguments(action, given)
+        args = about | ({} if action.is_hint else actions.arguments(action, given))
         outcome = await self.acting.ask(action, args, visitor.name)
         return answers.moved(f"/asked/{outcome.asked}") if from_form else self._told(outcome)
 

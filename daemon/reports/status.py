@@ -82,8 +82,8 @@ def address(ledger: Ledger) -> str:
 def _model(
     conn: Connection, config: Config, name: str, found: Standing, serving: Mapping[str, Any], patience: Patience
 ) -> dict[str, Any]:
-    data_dir = model_data_dir(config, name)
-    is_hung = not patience.answers(data_dir)
+    data_dir = None if config.models[name].data_uri is not None else model_data_dir(config, name)
+    is_hung = data_dir is not None and not patience.answers(data_dir)
     row, settings, served = found.model, config.models[name], found.champion
     folder = config.paths.model(name).versions
     withheld = withheld_of(conn, name, settings, folder, found)
@@ -110,6 +110,7 @@ def _model(
         "prediction_log": found.log,
         "scoring": _scoring(conn, config, name),
         "source": _source(conn, settings, name),
+        "prefix": _prefix(conn, settings, name),
         "drift_episode": found.episode,
         "last_check": _last_check(found.last_check),
         "groups": groups_json(found.groups),
@@ -152,6 +153,20 @@ def _source(conn: Connection, settings: ModelSettings, name: str) -> dict[str, A
     }  # fmt: skip
 
 
+def _prefix(conn: Connection, settings: ModelSettings, name: str) -> dict[str, Any] | None:
+    """The prefix of an object store that the data are in, and why it cannot be asked now; None of a folder. A service
+    that starts tells anew what fails."""
+    if settings.data_uri is None:
+        return None
+    told = events.newest_of_model(conn, name, ("prefix_awaited", "prefix_reached"))
+    begun = events.newest(conn, ("service_started",))
+    is_failing = told is not None and told.event == "prefix_awaited" and (begun is None or told.at >= begun.at)
+    return {
+        "uri": settings.data_uri,
+        "failing": {"at": told.at, "reason": told.fields["reason"]} if is_failing and told is not None else None,
+    }
+
+
 def _elsewhere(settings: ModelSettings, served: Champion | None, folder: Path) -> dict[str, Any] | None:
     """What is known of the system that serves the model; None where driftd does."""
     if not settings.is_elsewhere:
@@ -178,7 +193,10 @@ def _waits_for(conn: Connection, config: Config, name: str, row: Any, is_hung: b
     """What the service waited for at its last decision; files are counted now, where this user may see them."""
     if row is None:
         return "the service has not run with this model yet"
-    folder, waits_for = model_data_dir(config, name), str(row.waits_for)
+    waits_for = str(row.waits_for)
+    if config.models[name].data_uri is not None:
+        return waits_for
+    folder = model_data_dir(config, name)
     if is_hung or not waits_for.endswith(STILL) or not os.access(folder, os.R_OK | os.X_OK):
         return waits_for
     known, intake = files.known(conn, name), config.models[name].intake

@@ -129,13 +129,15 @@ class ModelContext:
         return model_data_dir(self.shared.config, self.name)
 
     def place_of(self, path: str) -> Path:
-        """Where a dropped file, or the file of items, lies that the ledger knows by this path."""
+        """Where a dropped file, or the file of items, lies that the ledger knows by this path; objects lie nowhere."""
         items = items_path(self.shared.config, self.name)
         return items if items is not None and path == self.items_name else self.data_dir / path
 
     def root_of(self, path: str) -> Path | None:
         """The folder that this file may not lead out of by a link: none where the configuration names it by its place.
         A bare name is one of the data folder, which others may write to."""
+        if self.settings.data_uri is not None:  # of what lies on the disk, the file of items
+            return None
         place = self.place_of(path)
         return self.data_dir if place.is_relative_to(self.data_dir) else None
 

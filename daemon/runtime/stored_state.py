@@ -27,7 +27,8 @@ from daemon.runtime.looking import Looking
 from daemon.runtime.restarting import error_key
 from retrain import durable
 from retrain.records.errors import Refused, Retry
-from retrain.store.backends.objects import WAY_OUT, ObjectStore, Stored, StoreFailed
+from retrain.store.backends.any_names import Stored
+from retrain.store.backends.objects import WAY_OUT, ObjectStore, StoreFailed
 from retrain.store.versions import has_all_files
 
 log = get_logger()

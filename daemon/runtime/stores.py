@@ -25,11 +25,25 @@ def configured_store(config: Config, environment: Mapping[str, str] = os.environ
     )
 
 
+def data_store(config: Config, name: str, environment: Mapping[str, str] = os.environ) -> ObjectStore | None:
+    """The prefix that a model's data are in; None where they are in a folder. Refused as above."""
+    uri = config.models[name].data_uri
+    return None if uri is None else ObjectStore(uri, data_options(config, name, environment))
+
+
 def store_options(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
     """By the names of the environment's variables: those of the file before those of the environment. Refused says
     which line is none, and nothing that is in it."""
+    return _options(_file(config, environment), environment)
+
+
+def data_options(config: Config, name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The same of a model's data: those of its own file, else those of the store."""
+    return _options(_data_file(config, name, environment), environment)
+
+
+def _options(file: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
     found = {name: value for name, value in environment.items() if name in OPTIONS and value}
-    file = _file(config, environment)
     if file is None:
         return found
     for number, line in enumerate(read_secret(file).decode("utf-8", "replace").splitlines(), 1):
@@ -43,9 +57,17 @@ def store_options(config: Config, environment: Mapping[str, str]) -> dict[str, s
 
 
 def store_files(config: Config, environment: Mapping[str, str]) -> Iterator[Path]:
-    """The file that is read for it, if any."""
+    """The files that are read for it, and for models' data."""
     if config.service.store is not None and (file := _file(config, environment)) is not None:
         yield file
+    for name, settings in config.models.items():
+        if settings.data_uri is not None and (file := _data_file(config, name, environment)) is not None:
+            yield file
+
+
+def _data_file(config: Config, name: str, environment: Mapping[str, str]) -> Path | None:
+    own = secret_file(config, config.models[name].data_dir_file, f"driftd-data-{name}", environment)
+    return _file(config, environment) if own is None else own
 
 
 def _file(config: Config, environment: Mapping[str, str]) -> Path | None:

@@ -24,7 +24,7 @@ from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.stored_state import StoredState, fetching_sentence
-from daemon.runtime.stores import NEEDS_DATABASE, configured_store
+from daemon.runtime.stores import NEEDS_DATABASE, configured_store, data_store
 from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
 from daemon.runtime.worker.analysts import Analysts
@@ -96,6 +96,8 @@ class Service:
         except Retry:  # locked, or not to be reached: servers need it less than control does
             self.ledger, self._is_open = waiting_ledger(config.state_dir, url), False
         self.store = self._stored_state(url)
+        for name in config.models:  # what cannot be opened is refused here and now
+            data_store(config, name, environment)
         training = cgroups.divide(environment)
         analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths))
         self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training, self.store)

@@ -10,7 +10,7 @@ from daemon.config.uploads import HOSTS
 from daemon.runtime.log import get_logger
 from daemon.runtime.stored_state import StoredState
 from retrain import durable
-from retrain.store.backends.objects import Stored
+from retrain.store.backends.any_names import Stored
 
 log = get_logger()
 SILENT_S = 60.0

@@ -405,8 +405,10 @@ def _retrain_s(by_cycle: Mapping[int, Mapping[str, float]]) -> float | None:
 
 
 def _still(context: ModelContext, told: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Files of the user's own that their rows came from and that are there still."""
+    """Files of the user's own that their rows came from and that are there still; objects, which are there or not."""
     paths = {one["file"] for one in told if one["source"] == "folder"}
+    if (uri := context.settings.data_uri) is not None:
+        return sorted(f"{uri}/{path}" for path in paths)
     return sorted(str(context.place_of(path)) for path in paths if context.place_of(path).exists())
 
 

@@ -18,6 +18,7 @@ from daemon.cycles.tidying import keep_tidy
 from daemon.intake.events import EventIntake
 from daemon.intake.files import Intake
 from daemon.intake.labels import take_segments
+from daemon.intake.prefix import PrefixIntake
 from daemon.intake.source import SourceIntake
 from daemon.intake.traffic import Traffic
 from daemon.ledger import due
@@ -43,7 +44,8 @@ class ModelKeeper:
     _scheduled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.context)
+        in_folder = self.context.settings.data_uri is None
+        self.intake = Intake(self.context) if in_folder else PrefixIntake(self.context)
         self.traffic = Traffic(self.context)
         self.events = EventIntake(self.context, self.intake.has_disk)
         scores = self.context.settings.scoring.in_dir is not None
@@ -70,9 +72,9 @@ class ModelKeeper:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def pull(self) -> str:
-        """Pull new rows of the database now; what came of it. Refused where the keeper is stopped meanwhile: of a model
-        one pull is under way at a time, whoever keeps it."""
-        task = asyncio.create_task(self.source.pull(asked=True))
+        """Pull new rows of the database and look for new objects of the prefix now; what came of it. Refused where the
+        keeper is stopped meanwhile: of a model one pull is under way at a time, whoever keeps it."""
+        task = asyncio.create_task(self._pull())
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
         try:
@@ -82,6 +84,12 @@ class ModelKeeper:
             if current is not None and current.cancelling():
                 raise
             raise Refused("the configuration is read anew meanwhile", "ask again") from None
+
+    async def _pull(self) -> str:
+        told = [await self.intake.look_now()] if isinstance(self.intake, PrefixIntake) else []
+        if not told or self.context.settings.source is not None:
+            told.append(await self.source.pull(asked=True))
+        return "; ".join(told)
 
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of its parts; a task that ended is silent for good."""

@@ -14,6 +14,7 @@ from daemon.ledger.backends.sqlite import group_id
 from daemon.runtime.context import Shared
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key
+from daemon.runtime.stores import data_store
 from daemon.runtime.systemd_notify import Notifier
 from daemon.server.tokens import Tokens, load_tokens
 from daemon.service.keepers import Keepers
@@ -59,7 +60,7 @@ async def read_again(shared: Shared, environment: Mapping[str, str]) -> Config:
     """The configuration of the same file with everything that it needs; ConfigErrors, OSError or Refused where it has
     mistakes, a token file cannot be read, or a data folder cannot be made."""
     found = await shared.looking.run(_read, shared.config.path, environment)
-    await _make_data_folders(shared, found, changes(shared.config, found).changed)
+    await _make_data_folders(shared, found, changes(shared.config, found).changed, environment)
     return found
 
 
@@ -71,12 +72,14 @@ def _read(path: Path, environment: Mapping[str, str]) -> Config:
     return found
 
 
-async def _make_data_folders(shared: Shared, config: Config, names: Sequence[str]) -> None:
+async def _make_data_folders(
+    shared: Shared, config: Config, names: Sequence[str], environment: Mapping[str, str]
+) -> None:
     """Those of models that changed, beside the event loop. One that does not answer is no reason to refuse: its intake
     makes it once it does, and tells until then."""
     if not names:
         return
-    making = [asyncio.ensure_future(shared.looking.run(_make_data_folder, config, name)) for name in names]
+    making = [asyncio.ensure_future(shared.looking.run(_make_data_folder, config, name, environment)) for name in names]
     try:
         done, _ = await asyncio.wait(making, timeout=FOLDERS_S)
     finally:
@@ -86,7 +89,11 @@ async def _make_data_folders(shared: Shared, config: Config, names: Sequence[str
         raise errors[0]
 
 
-def _make_data_folder(config: Config, name: str) -> None:
+def _make_data_folder(config: Config, name: str, environment: Mapping[str, str]) -> None:
+    """That of a model; in its place nothing is made in an object store, which must only be known how to be reached."""
+    if config.models[name].data_uri is not None:
+        data_store(config, name, environment)
+        return
     folder = model_data_dir(config, name)
     try:
         folder.mkdir(parents=True, exist_ok=True)

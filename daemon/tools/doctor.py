@@ -197,6 +197,11 @@ def _how(destination: NotifySettings, endpoint: Endpoint) -> str:
 
 
 def _data_dir(config: Config, name: str, patience: Patience) -> Iterator[Finding]:
+    if config.models[name].data_uri is not None:
+        from daemon.tools.doctor_prefix import prefix_told
+
+        yield from (Finding(*told) for told in prefix_told(config, name, os.environ))
+        return
     folder = model_data_dir(config, name)
     if not patience.answers(folder):
         yield Finding("error", f"{name}: {folder} {DEAD}", MOUNT)
@@ -272,7 +277,7 @@ def _source(config: Config, name: str) -> Iterator[Finding]:
 def _shared(config: Config) -> Iterator[Finding]:
     """Models of one folder: each takes every file, and must not learn from what another one is to predict."""
     real = RealPaths()
-    folders = {name: real.of(model_data_dir(config, name)) for name in config.models}
+    folders = {name: one.data_uri or real.of(model_data_dir(config, name)) for name, one in config.models.items()}
     for name, other in permutations(config.models, 2):
         if folders[name] != folders[other]:
             continue

@@ -44,12 +44,17 @@ def check_learner(settings: ModelSettings, folder: Path) -> str:
 def items_told(conn: Connection, config: Config, name: str) -> Iterator[Told]:
     """Whether the file of items was taken in, and how much of the newest events it lists."""
     path, known = items_path(config, name), items_name(config, name)
-    if path is None or known is None:
+    if known is None:
         return
     row = files.newest_items(conn, name, known)
     if row is None:
-        why = "has not been taken in" if Patience().look(path.exists, True) else "is not there"
-        yield "warning", f"{name}: the items file {path} {why}: all items may be recommended", "see `driftd files`"
+        is_there = path is None or Patience().look(path.exists, True)
+        why = "has not been taken in" if is_there else "is not there"
+        yield (
+            "warning",
+            f"{name}: the items file {path or known} {why}: all items may be recommended",
+            "see `driftd files`",
+        )
         return
     catalogue = read_catalogue(config.state_dir / row.snapshot)
     yield "ok", f"{name}: {len(catalogue.items):,} items, {int(catalogue.available.sum()):,} of them available", ""

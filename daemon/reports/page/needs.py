@@ -55,6 +55,8 @@ def _trouble(model: Model) -> list[tuple[str, str, str]]:
         who = f"{len(bad)} of {counted(len(model['served']), 'server')}"
         what = "serve another version" if bad[0]["state"] == "standing in" else "cannot serve it"
         found.append(("serving", f"{who} {what}", f"{bad[0]['reason']}."))
+    if (prefix := model["prefix"]) and prefix["failing"]:
+        found.append(("prefix", "its object store cannot be asked", f"{prefix['uri']}: {prefix['failing']['reason']}."))
     if model["hung_folder"]:
         found.append(("folder", "its folder does not answer", f"{model['hung_folder']}, as on a dead mount."))
     if failed := model["failed_cycle"]:

@@ -222,7 +222,8 @@ def _held_segments(state: Path) -> Iterator[Path]:
 
 def _refuse_place(config: Config, folder: Path) -> None:
     """Not where the service would take it for data, or where it dies with what it backs up."""
-    forbidden = {f"the data folder of {name}": model_data_dir(config, name) for name in config.models}
+    in_folders = (name for name, one in config.models.items() if one.data_uri is None)
+    forbidden = {f"the data folder of {name}": model_data_dir(config, name) for name in in_folders}
     real = RealPaths()
     for what, place in (forbidden | {"the state folder itself": config.state_dir}).items():
         if real.of(folder).is_relative_to(real.of(place)):

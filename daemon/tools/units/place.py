@@ -32,7 +32,8 @@ def site_of(config: Config, user: str) -> Site:
     """This environment and this configuration."""
     code = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent, HOME)
     programs = [Path(words[0]) for name in config.models if (words := hook_command(config, name))]
-    data = [model_data_dir(config, name) for name in config.models]
+    prefixes = [one.data_uri for one in config.models.values() if one.data_uri is not None]
+    data = [model_data_dir(config, name) for name, one in config.models.items() if one.data_uri is None]
     scored = [folders for name in config.models if (folders := scoring_dirs(config, name)) is not None]
     sources = [one.source for one in config.models.values() if one.source is not None]
     return Site(
@@ -52,7 +53,8 @@ def site_of(config: Config, user: str) -> Site:
         reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
         asked=tuple(None if one.url is None else database_host(one.url) for one in sources),
         kept=_ledger_hosts(config),
-        stored=() if config.service.store is None else (None,),
+        stored=(None,) if config.service.store is not None or prefixes else (),
+        prefixes=tuple(prefixes),
         told=_told_hosts(config),
         databases=tuple(path.parent for one in sources if (path := _database(config, one)) is not None),
     )
@@ -101,7 +103,7 @@ def _group_of(user: str) -> str:
 def told(site: Site) -> list[str]:
     """What the service will work with: in the units all paths are whole, relative ones go by the configuration's
     folder."""
-    folders = ", ".join(map(str, dict.fromkeys(site.data_dirs)))
+    folders = ", ".join(map(str, dict.fromkeys((*site.data_dirs, *site.prefixes))))
     told = [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
     if open_hosts((*site.reached, *site.asked, *site.told)):
         words = (("notifications go to", site.reached), ("rows come from", site.asked), ("events go to", site.told))

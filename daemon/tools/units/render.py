@@ -22,10 +22,10 @@ LOGS = Path("/var/log")
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
     the hosts that notifications go to, None of a URL that is kept elsewhere, `asked` those of databases that rows come
-    from, `kept` that of the database that keeps the ledger, `stored` that of the object store, `told` those that
-    are told of versions and cycles; `databases` are the
-    folders of those that are files; `programs` are run after promotions; `results` are the folders that results of
-    scored files appear in; `log_dir` is that of the log file, if there is one."""
+    from, `kept` that of the database that keeps the ledger, `stored` that of object stores, `told` those that are told
+    of versions and cycles; `databases` are the folders of those that are files; `programs` are run after promotions;
+    `results` are the folders that results of scored files appear in; `prefixes` are those of object stores that data
+    are in; `log_dir` is that of the log file, if there is one."""
 
     driftd: Path
     config: Path
@@ -46,6 +46,7 @@ class Site:
     programs: tuple[Path, ...] = ()
     log_dir: Path | None = None
     results: tuple[Path, ...] = ()
+    prefixes: tuple[str, ...] = ()
 
 
 def render(site: Site) -> dict[Path, str]:
@@ -182,7 +183,7 @@ def _network(
             "[[notify]]": notified,
             "a [models.NAME.source]": asked,
             "[service] ledger": kept,
-            "[service] store": stored,
+            "an object store": stored,
             "[mlflow] or [openlineage]": told,
         }
         who = " or ".join(section for section, hosts in sections.items() if hosts)

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from drift.columns.column_kind import ColumnKind
 from retrain.records.settings.units import Duration, Frozen, Size
+from retrain.records.store_uri import is_uri
 
 DATE_PARTS = re.compile(r"%-?[aAwdbBmyYHIMSfzZjUWcxXpGuV%]")
 VERSION = re.compile(r"v\d{4,}(-[0-9a-f]+)?")
@@ -76,6 +77,11 @@ class IntakeSettings(Frozen):
     """`polling` for network file systems."""
     rescan: Duration = 60.0
     """Look at the whole folder at least this often; less often as it grows, so that it costs under 0.5 %."""
+    poll: Duration = 5.0
+    """How often a [prefix of an object store](data-files.md#data-in-an-object-store) is listed while new objects
+    come."""
+    poll_quiet: Duration = 300.0
+    """And how seldom at most: the longer nothing new came, the less often."""
     delimiter: str | None = None
     """Between the fields of a CSV file; without it comma, semicolon, tab or bar is found by the header."""
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
@@ -108,6 +114,8 @@ class IntakeSettings(Frozen):
 
     @model_validator(mode="after")
     def _possible(self) -> "IntakeSettings":
+        if self.poll_quiet < self.poll:
+            raise ValueError(f"poll_quiet is {self.poll_quiet:g} s; expected no less than poll, {self.poll:g} s")
         if self.thousands and self.thousands == self.decimal:
             raise ValueError(f"decimal and thousands are both {self.decimal!r}")
         for date_format in self.date_format or ():
@@ -158,6 +166,8 @@ class ScoringSettings(Frozen):
 
     @model_validator(mode="after")
     def _both(self) -> "ScoringSettings":
+        if any(is_uri(given or "") for given in (self.in_dir, self.out_dir)):
+            raise ValueError("in_dir and out_dir are folders; an object store is for data_dir alone")
         if (self.in_dir is None) != (self.out_dir is None):
             raise ValueError("in_dir and out_dir go together: files come in one and results appear in the other")
         return self

@@ -10,6 +10,7 @@ from retrain.records.settings.answer import DecisionSettings
 from retrain.records.settings.labels import LabelSettings
 from retrain.records.settings.source import SourceSettings
 from retrain.records.settings.units import Duration, Frozen
+from retrain.records.store_uri import is_uri, why_no_store
 
 METRICS = {
     "classification": (
@@ -58,7 +59,11 @@ class ModelSettings(Frozen):
     """A configured thing to keep good."""
 
     data_dir: str
-    """The folder that files are dropped into; read, never changed."""
+    """The folder that files are dropped into; read, never changed. Or a prefix of an object store,
+    [`s3://BUCKET/PREFIX`](data-files.md#data-in-an-object-store); needs `driftd[s3]`."""
+    data_dir_file: str | None = None
+    """Of a prefix: a file of lines `AWS_ACCESS_KEY_ID=…` that say how it is reached; without it the systemd credential
+    `driftd-data-NAME`, and without that what holds for [`[service] store`](store.md)."""
     task: Literal["classification", "regression", "recommendation"]
     """`classification` (two classes or more), `regression`, or [`recommendation`](recommendation.md) of items to users,
     learned from a log of events."""
@@ -179,6 +184,8 @@ class ModelSettings(Frozen):
             raise ValueError(f"groups.positive and groups.max_difference are of classes, and a {self.task} has none")
         if self.metric == "cost" and not self.decision.costs:
             raise ValueError('metric = "cost" needs decision.costs, as costs = { fraud = 50 }')
+        if self.data_dir_file is not None and self.data_uri is None:
+            raise ValueError("data_dir_file says how an object store is reached, and data_dir is a folder")
         if self.scoring.in_dir is not None and self.task == "recommendation":
             raise ValueError("[scoring] is of rows, and a recommendation answers with lists")
         if self.prepare is not None and self.is_elsewhere:
@@ -224,6 +231,18 @@ class ModelSettings(Frozen):
     def judged(self) -> str:
         """What versions are compared on, in sentences."""
         return judged(self.task)
+
+    @property
+    def data_uri(self) -> str | None:
+        """The prefix of an object store that the data are in; None where they are in a folder."""
+        return self.data_dir.rstrip("/") if is_uri(self.data_dir) else None
+
+    @field_validator("data_dir")
+    @classmethod
+    def _folder_or_prefix(cls, value: str) -> str:
+        if is_uri(value) and (why := why_no_store(value, "data_dir")) is not None:
+            raise ValueError(f"{why}, or a folder")
+        return value
 
     @field_validator("metric")
     @classmethod

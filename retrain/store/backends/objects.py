@@ -4,19 +4,19 @@ and who publishes several objects puts the one that names the others last."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from retrain.durable import crash_point
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, Retry
+from retrain.records.store_uri import why_no_store
+from retrain.store.backends.any_names import AnswerRefused, Stored
+from retrain.store.backends.any_names import listed as listed_anyhow
 
 EXTRA = "pip install 'driftd[s3]' into this environment"
-SCHEMES = ("s3",)
-EXPECTED = "expected s3://BUCKET or s3://BUCKET/PREFIX"
 OPTIONS = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -36,7 +36,12 @@ HOPELESS = (
 WAY_OUT = "check [service] store, the store's credentials and rights, AWS_ENDPOINT_URL and AWS_REGION"
 NO_CREDENTIALS = "169.254.169.254"
 """Where obstore asks for the role of a machine of AWS, if nothing else says who it is."""
+OF_ONE_OBJECT = ("AccessDenied", "InvalidObjectState")
+"""Why one object cannot be read while others may: it is not this user's, or archived."""
 PART = 8 * 2**20
+LISTED = 1000
+"""Names that a request lists."""
+SIGNED = timedelta(minutes=1)
 DELETED_AT_ONCE = 1000
 T = TypeVar("T")
 
@@ -49,14 +54,6 @@ class StoreFailed(OSError):
         self.message, self.hopeless = message, hopeless
 
 
-@dataclass(frozen=True)
-class Stored:
-    """An object as it is listed: bytes, and when it was put (Unix seconds)."""
-
-    size: int
-    at: float
-
-
 class ObjectStore:
     """Objects below a prefix of a bucket; names are relative to it. Threads may share one. What says how it is reached
     is asked `again` where the server refuses: credentials are replaced while a service runs."""
@@ -66,22 +63,26 @@ class ObjectStore:
     ) -> None:
         try:
             import obstore
+            from obstore.store import S3Store
         except ImportError:
             raise Refused("a store in S3 needs obstore, which is not installed", EXTRA) from None
         if (why := why_no_store(uri)) is not None:
             raise Refused(why)
         self.place = uri.rstrip("/")
-        self._obstore, self._options, self._again = obstore, dict(options), again
+        parts = urlsplit(self.place)
+        self._bucket, self._prefix = parts.netloc, unquote(parts.path.lstrip("/"))
+        self._has_odd_names = False
+        self._obstore, self._unreadable, self._make = obstore, obstore.exceptions.InvalidPathError, S3Store
+        self._options, self._again = dict(options), again
         self._store = self._reached(options)
 
     def _reached(self, options: Mapping[str, str]) -> Any:
-        from obstore.store import S3Store
-
         config: Any = {name.lower(): value for name, value in options.items() if name in OPTIONS}
         endpoint = config.get("aws_endpoint_url", "")
         client: Any = {"allow_http": endpoint.startswith("http://"), "connect_timeout": CONNECT, "timeout": WHOLE}
+        self._config, self._client = config, client
         try:
-            return S3Store.from_url(self.place, config=config, client_options=client, retry_config=RETRIES)
+            return self._make.from_url(self.place, config=config, client_options=client, retry_config=RETRIES)
         except Exception as error:  # obstore's have no common class
             raise Refused(f"cannot use the store {self.place}: {_line(error)}", "check its credentials") from None
 
@@ -136,8 +137,40 @@ class ObjectStore:
         pages, some = self._do("list", begun)
         while some:
             for one in some:
-                yield one["path"], Stored(one["size"], one["last_modified"].timestamp())
+                yield one["path"], _stored(one)
             some = self._do("list", partial(next, pages, None))
+
+    def pages(self) -> Iterator[list[tuple[str, Stored]]]:
+        """All that is there, at most a thousand at a time, as each request answers. Others may put what they like:
+        names that this client cannot ask for are among them (see `any_names.is_askable`), and after the first one the
+        rest comes from the beginning, so that a name may come twice. StoreFailed."""
+        if not self._has_odd_names:
+            found: Any = self._store.list(chunk_size=LISTED)
+            pages = iter(found)
+            while (page := self._do("list", lambda: self._next(pages))) is not None:
+                yield [(one["path"], _stored(one)) for one in page]
+            if not self._has_odd_names:
+                return
+        yield from self._do_each("list", listed_anyhow(self._signed, self._prefix))
+
+    def parts(self, name: str, size: int, is_same: Callable[[Stored], bool]) -> Iterator[bytes]:
+        """The content of an object that was listed with that size, in order; `is_same` judges what each part is of.
+        FileNotFoundError where it is gone, Retry where it is another one by now, Refused where this object may not be
+        read while others may, StoreFailed."""
+        crash_point("store.before_get")
+        for start in range(0, size, PART):
+            end = min(start + PART, size)
+            try:
+                seen, part = self._do("get", partial(self._range, name, start, end), name)
+            except StoreFailed as error:
+                if error.message.endswith("InvalidRange"):
+                    raise Retry(f"{name} became shorter while it was read") from None
+                if error.message.endswith(OF_ONE_OBJECT):
+                    raise Refused(f"may not be read: {error.message.rpartition(' ')[2]}") from None
+                raise
+            if not is_same(seen):
+                raise Retry(f"{name} changed while it was read")
+            yield part
 
     def look(self) -> int:
         """How many folders and objects the prefix has, one level deep: the cheapest question."""
@@ -154,6 +187,34 @@ class ObjectStore:
 
     def _delete(self, names: list[str]) -> None:
         self._obstore.delete(self._store, names)
+
+    def _next(self, pages: Iterator[Any]) -> Any:
+        """The next page; None after the last one, and where there is a name that obstore cannot read."""
+        try:
+            return next(pages, None)
+        except self._unreadable:
+            self._has_odd_names = True
+            return None
+
+    def _range(self, name: str, start: int, end: int) -> tuple[Stored, bytes]:
+        found = self._obstore.get(self._store, name, options={"range": (start, end)})
+        return _stored(found.meta), bytes(found.bytes())
+
+    def _signed(self, query: Mapping[str, str]) -> str:
+        """The address of a question about the bucket, good for a minute. obstore signs addresses of objects alone: to
+        that of the object "" it adds "/", here the end of the last parameter."""
+        here = self._make(self._bucket, config=self._config, client_options=self._client)
+        bucket = self._obstore.sign(here, "GET", "x", SIGNED).partition("?")[0].removesuffix("/x")
+        last = {"prefix": self._prefix} if self._prefix else {"x-id": "ListObjectsV2"}
+        asked = f"{bucket}?{urlencode({**query, **last}, quote_via=quote)}"
+        config: Any = {**self._config, "aws_endpoint_url": asked, "aws_virtual_hosted_style_request": "true"}
+        return str(
+            self._obstore.sign(self._make(self._bucket, config=config, client_options=self._client), "GET", "", SIGNED)
+        )
+
+    def _do_each(self, what: str, found: Iterator[Any]) -> Iterator[Any]:
+        while (one := self._do(what, lambda: next(found, None))) is not None:
+            yield one
 
     def _do(self, what: str, call: Callable[[], T], name: str | None = None) -> T:
         """The call's answer, where credentials are refused that of another try with those that there are by now; what
@@ -178,6 +239,8 @@ class ObjectStore:
             return call()
         except StoreFailed:
             raise
+        except AnswerRefused as error:
+            raise StoreFailed(f"{self.place}: {what} failed: {_line(error)}", _is_hopeless(error)) from None
         except FileNotFoundError as error:
             if name is not None and "NoSuchBucket" not in str(error):
                 raise FileNotFoundError(f"{self.place}/{name}") from None
@@ -188,21 +251,9 @@ class ObjectStore:
             raise StoreFailed(f"{self.place}: {what} failed: {_line(error)}", _is_hopeless(error)) from None
 
 
-def why_no_store(uri: str) -> str | None:
-    """What is wrong with a store's URI; None where nothing is.
-
-    >>> why_no_store("s3://models/driftd"), why_no_store("/mnt/models")
-    (None, 'store is no URI of an object store; expected s3://BUCKET or s3://BUCKET/PREFIX')
-    """
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return f"store cannot be read; {EXPECTED}"
-    if parts.scheme not in SCHEMES or not parts.netloc:
-        return f"store is no URI of an object store; {EXPECTED}"
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        return f"store has more than a bucket and a prefix; {EXPECTED}"
-    return None
+def _stored(meta: Any) -> Stored:
+    """Of what obstore tells."""
+    return Stored(meta["size"], meta["last_modified"].timestamp(), (meta["e_tag"] or "").strip('"'))
 
 
 def _line(error: Exception) -> str:

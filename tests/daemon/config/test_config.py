@@ -49,6 +49,17 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         ("", "no model"),
         ("[models.m]\n", "data_dir is missing"),
         (GOOD + "x = \n", "not valid TOML"),
+        (GOOD.replace('"d"', '"gs://lake/a"'), "data_dir is no URI of an object store; expected s3://BUCKET or"),
+        (
+            GOOD.replace('"d"', '"s3://lake/a//b"'),
+            'data_dir has a part without a name, "." or ".."; expected s3://BUCKET',
+        ),
+        (GOOD + 'data_dir_file = "f"\n', "data_dir_file says how an object store is reached, and data_dir is a folder"),
+        (
+            GOOD + 'scoring = { in_dir = "s3://a/b", out_dir = "o" }\n',
+            "in_dir and out_dir are folders; an object store",
+        ),
+        (GOOD + 'intake.poll_quiet = "1s"\n', "poll_quiet is 1 s; expected no less than poll, 5 s"),
         (GOOD + 'id_colum = "i"\n', "did you mean 'id_column'?"),
         (GOOD + '[models.m.columns]\nx = "number"\n', "target is 'y', which [models.m.columns] does not declare"),
         (

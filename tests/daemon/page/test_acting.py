@@ -26,7 +26,7 @@ def posted(daemon, path: str, body=None, **headers: str) -> httpx.Response:
 
 def test_each_action_is_a_command_of_the_service():
     """The page asks nothing that control does not know, and all that it knows but for what brings files."""
-    assert {action.name for action in OF_A_MODEL} == set(HANDLERS) - {"adopt"}
+    assert {action.name for action in OF_A_MODEL} == {*HANDLERS, "pull"} - {"adopt"}
     assert [action.name for action in OF_THE_SERVICE] == ["reload"]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import app
-from daemon.tools.units.place import next_steps, place, reached_by, remove, told
+from daemon.config.config import load_config
+from daemon.tools.units.place import next_steps, place, reached_by, remove, site_of, told
 from daemon.tools.units.render import MARK, Site, render
 from retrain.records.errors import Refused
 
@@ -132,6 +133,16 @@ def test_a_database_that_rows_come_from_is_opened_like_a_receiver() -> None:
     )
     assert "rows come from db.example.com, and systemd's rules know addresses alone" in told(named)[-1]
     assert "BindReadOnlyPaths=-/home/a/data\n" in service_of(databases=(Path("/home/a/data"),))
+
+
+def test_data_in_an_object_store_are_no_folder_and_open_every_address(tmp_path: Path) -> None:
+    """How it is reached is a secret, and rules know addresses alone; it is told what is watched."""
+    model = 'data_dir = "s3://lake/a"\ntask = "regression"\ntarget = "y"\n'
+    (tmp_path / "config.toml").write_text(f"[models.m]\n{model}")
+    site = site_of(load_config(tmp_path / "config.toml"), "driftd")
+    text = render(site)[Path(NAMES["driftd.service"])]
+    assert "IPAddressDeny=any" not in text and "an object store has to reach" in text and "s3:" not in text
+    assert "  watches s3://lake/a" in told(site) and not site.data_dirs
 
 
 def test_a_percent_sign_is_not_a_specifier_and_a_quote_is_refused() -> None:
