@@ -91,10 +91,9 @@ def labels(first: Daemon) -> list[int]:
 def left(hosts: tuple[Daemon, Daemon], s3: S3) -> list[Any]:
     """Segments that are anywhere yet."""
     bucket = next(line for line in hosts[0].config.read_text().splitlines() if line.startswith("store ="))
-    there: list[Any] = list(s3.store(bucket.split('"')[1]).names("uploads/"))
-    return there + [
-        path for host in hosts for path in host.folder.glob("state/**/*.jsonl") if "quarantine" not in str(path)
-    ]
+    there: list[Any] = [name for name in s3.store(bucket.split('"')[1]).names("uploads/") if "/hosts/" not in name]
+    places = "spool/*/*", "prediction_log/*/spool/*", "uploads/*/*/*"
+    return there + [path for host in hosts for place in places for path in (host.folder / "state").glob(place)]
 
 
 def test_what_a_host_without_control_was_told_is_taken_in_once(
@@ -106,7 +105,7 @@ def test_what_a_host_without_control_was_told_is_taken_in_once(
     use(follower, 0)
     wait_for(lambda: logged(first) == 30 and labels(first) == [5])
     joined = first.json("files", "m")
-    assert [one["quality"]["joined"] for one in joined if one["kind"] == "labels"] == [5]
+    assert [one["quality"]["joined"]["joined"] for one in joined if one["kind"] == "labels"] == [5]
     with s3.away():
         use(follower, 100)
         follower.wait("upload_delayed")
