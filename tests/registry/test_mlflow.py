@@ -90,6 +90,12 @@ def caught_up(daemon: Daemon) -> bool:
     return not told["behind"] and told["failing"] is None
 
 
+def failing(daemon: Daemon) -> dict[str, Any] | None:
+    """What the service says of a mirror that fails; None while it does not."""
+    told: dict[str, Any] = daemon.json("status")["mlflow"]
+    return told if told["failing"] is not None else None
+
+
 def retrained(daemon: Daemon, seed: int) -> str:
     """Another version, promoted by hand if it has to be."""
     before = len(daemon.events)
@@ -119,7 +125,7 @@ def test_away_restarted_and_restored_from_yesterday_it_equals_the_ledger(mirrore
     server.save(tmp_path / "yesterday.db")
     second = retrained(daemon, 2)
     daemon.wait("mlflow_failed")
-    told = daemon.json("status")["mlflow"]
+    told = wait_for(lambda: failing(daemon), what="a status that says so")
     assert told["behind"] == ["m"] and "cannot be reached" in told["failing"]["reason"]
     assert "TROUBLE: MLflow" in daemon.cli("status").stdout
     daemon.kill()
