@@ -140,9 +140,10 @@ def _twin_losses(
     found = {}
     for window, files in windows.items():
         twin = _twin(assessor, files, up_to)
-        if twin is None:
+        said = None if twin is None else twin(_matrix(assessor, batch))
+        if said is None:
             continue
-        losses = assessor.losses(decided(twin(_matrix(assessor, batch)), decision), y, rows, batch.weights)
+        losses = assessor.losses(decided(said, decision), y, rows, batch.weights)
         if losses is not None:
             found[window] = losses
     return found
