@@ -45,13 +45,13 @@ adopted pipeline refuses them, as one does that knew too few rows to know all ca
 
 
 def window_twin(
-    history: History, version: LoadedVersion, files: int | None, up_to: int, seed: int, memory: Memory
+    history: History, version: LoadedVersion, batches: int | None, up_to: int, seed: int, memory: Memory
 ) -> Twin | None:
-    """The twin of a version on at most 1,000 labelled rows of the newest `files` labelled files (None: all) up to one,
-    each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or of
-    one class."""
+    """The twin of a version on at most 1,000 labelled rows of the newest `batches` of labelled files (None: all) up to
+    one, each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or
+    of one class."""
     chosen = _labelled_pools(history, up_to)
-    chosen = chosen if files is None else chosen[-files:]
+    chosen = chosen if batches is None else history.newest(chosen, batches)
     total = sum(history.rows(seq) for pool in chosen for seq in pool)
     newest = {seq for pool in chosen[-NEWEST_FILES:] for seq in pool}
     last = history.place_of(up_to)
