@@ -1,7 +1,8 @@
 """A fitted pipeline of scikit-learn that was not trained here, behind the matrix of raw cells: what `driftd adopt`
 brings, and what retraining clones of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from retrain.records.settings import ColumnKind
 from retrain.rows.cells import word
 
 Cells = NDArray[Any]
+NUMBERS: tuple[ColumnKind, ...] = ("number", "integer", "boolean")
+"""Kinds of columns whose cells are floats, without dates."""
 LONGEST_ERROR = 300
 """Characters of what the pipeline raises that are told."""
 MOST_PROBABLE = frozenset({
@@ -42,7 +45,7 @@ class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no ty
     cells, of which it makes the frame that the `pipeline` reads. Classes are codes outside, the positions in `classes`
     (class names in their order), and `labels` (by code) inside, as the pipeline calls them.
 
-    What the pipeline raises about rows is Refused."""
+    What the pipeline raises about rows is Refused, at training as well as at answers."""
 
     def __init__(
         self, pipeline: Any, inputs: Sequence[Input], library: str, classes: Sequence[str] | None, labels: Any = None
@@ -51,9 +54,17 @@ class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no ty
         self.classes, self.labels = classes, labels
 
     def fit(self, X: Cells, y: Any, **weights: Any) -> "RawPipeline":
-        """Train the pipeline on codes (n,) or numbers; `weights` as its last step calls them."""
+        """Train the pipeline on codes (n,) or numbers; `weights` as its last step calls them. Where it raises, and
+        columns of numbers have no value in these rows, zeros stand there: a dead sensor teaches nothing, and boosted
+        trees of scikit-learn 1.9 raise where they find nothing to bin."""
         target = y if self.labels is None else np.array(self.labels)[np.asarray(y, dtype=np.int64)]
-        self.pipeline.fit(self.frame(X), target, **weights)
+        try:
+            self._fitted(X, target, weights)
+        except Refused:
+            filled = self._with_zeros(X)
+            if filled is None:
+                raise
+            self._fitted(filled, target, weights)
         return self
 
     def predict(self, X: Cells) -> NDArray[Any]:
@@ -99,15 +110,36 @@ class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no ty
         columns = [column_for(self.library, X[:, at], one.kind, one.missing) for at, one in enumerate(self.inputs)]
         return frame_of(self.library, [one.name for one in self.inputs], columns)
 
+    def _fitted(self, X: Cells, target: Any, weights: dict[str, Any]) -> None:
+        with _refusing_rows("learn from"):
+            self.pipeline.fit(self.frame(X), target, **weights)
+
+    def _with_zeros(self, X: Cells) -> Cells | None:
+        """X with zeros in its columns of numbers that have no value; None where there is none such."""
+        numbers = [at for at, one in enumerate(self.inputs) if one.kind in NUMBERS]
+        empty = [at for at in numbers if np.isnan(X[:, at].astype(np.float64)).all()]
+        if not empty:
+            return None
+        filled = X.copy()
+        filled[:, empty] = 0.0
+        return filled
+
     def _asked(self, method: str, X: Cells) -> Any:
-        try:
+        with _refusing_rows("answer"):
             return getattr(self.pipeline, method)(self.frame(X))
-        except (Refused, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:
-            told = f"{type(error).__name__}: {error}"
-            short = told if len(told) <= LONGEST_ERROR else told[:LONGEST_ERROR] + "…"
-            raise Refused(f"the model's pipeline does not answer these rows: {' '.join(short.split())}") from error
+
+
+@contextmanager
+def _refusing_rows(does: str) -> Iterator[None]:
+    """Whatever a pipeline raises within is Refused, shortened to a line."""
+    try:
+        yield
+    except (Refused, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        told = f"{type(error).__name__}: {error}"
+        short = told if len(told) <= LONGEST_ERROR else told[:LONGEST_ERROR] + "…"
+        raise Refused(f"the model's pipeline does not {does} these rows: {' '.join(short.split())}") from error
 
 
 def answers_most_probable(estimator: Any) -> bool:

@@ -11,6 +11,7 @@ from retrain.monitoring.assessor import FEWEST_ROWS, Assessor, Mask, decided
 from retrain.monitoring.twins import Twin, window_twin
 from retrain.planning.twin_windows import WINDOWS
 from retrain.records.predictions import Floats, Labels, Predictions
+from retrain.rows.batches import batches_of
 from retrain.rows.history import Batch
 
 FEWEST_RESERVED = 8
@@ -97,15 +98,15 @@ def _twins(
     """What twins of each window, trained before this file, cost on it; and trained with it, on its reservoir.
 
     The window that the planner watches has twins for each file, and the others where several files are judged together,
-    which is seldom; else for each second file, or, where a fresh model would have saved nothing on the newest file and
-    this one costs no more than usual, for each fourth."""
+    or one is as long as several, which is seldom; else for each second file, or, where a fresh model would have saved
+    nothing on the newest file and this one costs no more than usual, for each fourth."""
     if assessor.served.version.is_recorded and not assessor.settings.challengers:
         return {"twins": {}, "pairs": {}, "gains": {}, "fresh": {}}
     watched = {assessor.twin_window: WINDOWS[assessor.twin_window]}
     place = sum(pool[-1] < batch.seq for pool in assessor.history.pools()) + 1
     calm = assessor.calm and not _risen(losses, assessor.usual_loss)
-    together = len(batch.parts) > 1
-    every = dict(WINDOWS) if together or place % (CALM_EVERY if calm else TWINS_EVERY) == 0 else watched
+    seldom = len(batch.parts) > 1 or batches_of(batch.rows) >= TWINS_EVERY
+    every = dict(WINDOWS) if seldom or place % (CALM_EVERY if calm else TWINS_EVERY) == 0 else watched
     ahead = _twin_losses(assessor, every, batch, y, valid, decision, batch.parts[0].seq - 1)
     reserved, with_it = valid & batch.reserved, {}
     if int(reserved.sum()) >= FEWEST_RESERVED:
@@ -138,24 +139,26 @@ def _twin_losses(
 ) -> dict[str, Floats]:
     """By window, the losses of a twin that was trained on the labelled files up to one."""
     found = {}
-    for window, files in windows.items():
-        twin = _twin(assessor, files, up_to)
-        if twin is None:
+    for window, batches in windows.items():
+        twin = _twin(assessor, batches, up_to)
+        said = None if twin is None else twin(_matrix(assessor, batch))
+        if said is None:
             continue
-        losses = assessor.losses(decided(twin(_matrix(assessor, batch)), decision), y, rows, batch.weights)
+        losses = assessor.losses(decided(said, decision), y, rows, batch.weights)
         if losses is not None:
             found[window] = losses
     return found
 
 
-def _twin(assessor: Assessor, files: int | None, up_to: int) -> Twin | None:
+def _twin(assessor: Assessor, batches: int | None, up_to: int) -> Twin | None:
     version, seed = assessor.served.version, assessor.settings.estimator.seed
     history = assessor.history
     pools = history.pools(up_to)
-    reach = None if files is None or files >= len(pools) else files  # of so few files all windows are one
+    whole = batches is None or len(history.newest(pools, batches)) == len(pools)  # of so few all windows are one
+    reach = None if whole else batches
     twin: Twin | None = assessor.memory.get(
         ("twin", version.name, reach, up_to, history.labels_key([seq for pool in pools for seq in pool])),
-        lambda: window_twin(history, version, files, up_to, seed, assessor.memory),
+        lambda: window_twin(history, version, batches, up_to, seed, assessor.memory),
     )
     return twin
 

@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from retrain.model.estimators import NATIVE, set_categories
 from retrain.model.small_trees import fitted
-from retrain.model.tasks import learn_task
+from retrain.model.tasks import Task, learn_task
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.cache import Memory
 from retrain.records.errors import Refused
@@ -39,18 +39,19 @@ MOST_ESTIMATORS = 20
 """Of an ensemble."""
 
 
-Twin = Callable[[Floats], Predictions]
-"""A tiny model behind a version's preprocessing: predictions of rows as that gives them, (n, features)."""
+Twin = Callable[[Floats], Predictions | None]
+"""A tiny model behind a version's preprocessing: predictions of rows as that gives them, (n, features); None where an
+adopted pipeline refuses them, as one does that knew too few rows to know all categories."""
 
 
 def window_twin(
-    history: History, version: LoadedVersion, files: int | None, up_to: int, seed: int, memory: Memory
+    history: History, version: LoadedVersion, batches: int | None, up_to: int, seed: int, memory: Memory
 ) -> Twin | None:
-    """The twin of a version on at most 1,000 labelled rows of the newest `files` labelled files (None: all) up to one,
-    each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or of
-    one class."""
+    """The twin of a version on at most 1,000 labelled rows of the newest `batches` of labelled files (None: all) up to
+    one, each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or
+    of one class."""
     chosen = _labelled_pools(history, up_to)
-    chosen = chosen if files is None else chosen[-files:]
+    chosen = chosen if batches is None else history.newest(chosen, batches)
     total = sum(history.rows(seq) for pool in chosen for seq in pool)
     newest = {seq for pool in chosen[-NEWEST_FILES:] for seq in pool}
     last = history.place_of(up_to)
@@ -71,7 +72,7 @@ def window_twin(
 
 def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | None:
     """The twin of `version` on labelled rows, X (n, features) and y (n,); None where they are too few or of one
-    class."""
+    class, or an adopted pipeline does not learn from them."""
     if len(y) < FEWEST_ROWS:
         return None
     try:
@@ -81,9 +82,19 @@ def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | 
     estimator = _tiny(version, X, seed)
     if isinstance(estimator, NATIVE):
         return partial(task.predict, fitted(estimator, X, label_codes(y, task.classes) if task.classes else y))
-    with config_context(skip_parameter_validation=True, assume_finite=True):
-        task.fit(estimator, X, y, None)
-    return partial(task.predict, estimator)
+    try:
+        with config_context(skip_parameter_validation=True, assume_finite=True):
+            task.fit(estimator, X, y, None)
+    except Refused:
+        return None
+    return partial(_answered, task, estimator)
+
+
+def _answered(task: Task, estimator: Any, X: Floats) -> Predictions | None:
+    try:
+        return task.predict(estimator, X)
+    except Refused:
+        return None
 
 
 def _labelled_rows(

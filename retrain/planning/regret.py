@@ -7,7 +7,7 @@ a share of the model's own loss; it doubles with every retrain ahead of the budg
 unspent, and doubles after a retrain that did not pay."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,12 @@ from retrain.records.assessment import Assessment
 from retrain.records.observation import CycleResult
 from retrain.records.planner_state import FileGain, Regret
 from retrain.records.settings import TriggerSettings
+from retrain.rows.batches import in_window, newest_of
 
 # Where nothing else is said, the numbers were chosen on the development streams of docs/replay.md (`make streams`).
 RECENT_FILES, FEWEST_FILES = 4, 3
-"""Labelled files: whose twins are kept to choose the window, and the fewest to choose by."""
+"""Labelled files, of which long ones count as several: whose twins are kept to choose the window, and the fewest to
+choose by."""
 AHEAD_DISCOUNT, WITH_IT_DISCOUNT = 1.0, 1.5
 """Standard errors by which a gain is lessened: of a twin trained before the file; of one trained with it."""
 KEPT_GAINS = 50
@@ -58,7 +60,8 @@ def assessed(regret: Regret, assessment: Assessment) -> Regret:
         return regret
     if all(name in assessment.twins for name in WINDOWS):
         entry = {"pairs": {key: list(value) for key, value in assessment.pairs.items()}, "twins": assessment.twins}
-        regret = replace(regret, recent=(*regret.recent, entry)[-RECENT_FILES:])
+        recent = (*regret.recent, entry)
+        regret = replace(regret, recent=recent[-newest_of([*map(_judged, recent)], RECENT_FILES) :])
     window, twin = best_window(regret.recent)
     regret = replace(regret, window=window, twin=twin)
     gain = file_gain(assessment, twin, regret.handicap)
@@ -78,7 +81,7 @@ def emptied(regret: Regret) -> Regret:
 
 
 def earned(regret: Regret, batches: float, settings: TriggerSettings) -> Regret:
-    """After so much more data was taken in (see `retrain.planning.budget`), for a budget per batches."""
+    """After so much more data was taken in (see `retrain.rows.batches`), for a budget per batches."""
     if settings.retrains.files is None:
         return regret
     return replace(regret, credit=regret.credit + settings.retrains.rate * batches)
@@ -157,7 +160,7 @@ def affordable(regret: Regret) -> bool:
 def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
     """The window that the twins of the last files favour, and the twin that stands for it: decaying weights unless
     paired evidence is for another one, the stronger the further it departs."""
-    if len(recent) < FEWEST_FILES:
+    if sum(in_window(_judged(one)) for one in recent) < FEWEST_FILES:
         return "decay", LONG
     costs = {name: sum(one["twins"][name] for one in recent) for name in WINDOWS}
     cheapest = min(costs, key=lambda name: costs[name])
@@ -179,6 +182,11 @@ def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
     if worse(MIDDLE, LONG) > LONG_Z:
         return "all", LONG
     return "decay", LONG if worse(LONG, MIDDLE) < 0 else MIDDLE
+
+
+def _judged(entry: Mapping[str, Any]) -> int:
+    """The rows on which a file's twins were compared."""
+    return max((rows for _, _, rows in entry["pairs"].values()), default=0)
 
 
 def pooled_z(parts: Sequence[tuple[float, float, int]]) -> float:

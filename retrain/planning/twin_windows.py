@@ -1,4 +1,5 @@
-"""The windows of which twins are made, shortest first: how many of the newest labelled files; None is all."""
+"""The windows of which twins are made, shortest first: how many of the newest labelled files, long ones as several (see
+`retrain.rows.batches`); None is all."""
 
 from collections.abc import Mapping
 

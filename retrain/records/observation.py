@@ -68,7 +68,7 @@ class Observation:
     `manual` the ids of requests by hand; `adoption` what is to be adopted; `backlog` is the number of settled files
     still to be taken in. `assessments`
     are all that hold now of files after the state's `base_seq`, by seq; `batches` counts what was taken in since ever,
-    as the budget does (see `retrain.planning.budget`); `proposal` is the newest one for what to serve, `proposal_id`
+    as the budget does (see `retrain.rows.batches`); `proposal` is the newest one for what to serve, `proposal_id`
     its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
     trained. `unloadable` says why the champion cannot be loaded in this environment; `changed` what the configuration
     made of its schema, `preparation` of what prepares its rows; `elsewhere` is of a model that another system

@@ -22,6 +22,7 @@ from retrain.records.predictions import Floats, Labels
 from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.answered import AnsweredRows, row_weights
+from retrain.rows.batches import newest_of
 from retrain.rows.held_out import in_reservoir
 from retrain.rows.pools import ALL_ROWS, POOL_ROWS, pools_of
 from retrain.rows.retype import conform
@@ -171,12 +172,17 @@ class History:
         return pools_of((seq, self.labels_known(seq), self.rows(seq)) for seq in self.seqs)
 
     def newest_pools(self, count: int, up_to: int | None = None, representative: bool = False) -> list[Batch]:
-        """The labelled rows of the newest pools, at most `count`, oldest first. `representative`: of none whose
-        labelled rows are others than those without a label."""
+        """The labelled rows of the newest pools, oldest first: `count` of them, or fewer long ones (see
+        `retrain.rows.batches`). `representative`: of none whose labelled rows are others than those without a label."""
         pools = self.pools(up_to)
         if representative:
             pools = [pool for pool in pools if all(self._files[seq].trust != SELECTED for seq in pool)]
-        return [self.pool(pool) for pool in pools[-count:]]
+        return [self.pool(pool) for pool in self.newest(pools, count)]
+
+    def newest(self, pools: Sequence[list[int]], batches: int) -> list[list[int]]:
+        """Of pools, oldest first, the newest that make so many batches."""
+        lengths = [sum(map(self.rows, pool)) for pool in pools]
+        return list(pools[len(pools) - newest_of(lengths, batches) :])
 
     def pool(self, seqs: Sequence[int]) -> Batch:
         """The labelled rows of several files as one."""

@@ -1,5 +1,6 @@
 """Which rows train, which are held out, and with what weights. Pure: arrays about rows in, masks out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,20 @@ class Split:
 
 def weighted(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> tuple[Mask, Floats]:
     """Which of n rows a window has, and every row's weight, where nothing is held out."""
-    return _window(times, sequence, settings), _weights(sequence, settings)
+    age = ages(sequence)
+    return _window(times, sequence, settings, age), _weights(age, settings)
+
+
+def ages(sequence: NDArray[np.int64], lengths: Mapping[int, float] | None = None) -> Floats:
+    """How many files came after that of each of n rows, (n,); each counts as one, or as `lengths` say.
+
+    >>> ages(np.array([1, 1, 2, 4])), ages(np.array([1, 1, 2, 4]), {1: 1.0, 2: 3.0, 4: 2.5})
+    (array([2., 2., 1., 0.]), array([5.5, 5.5, 2.5, 0. ]))
+    """
+    files, position = np.unique(sequence, return_inverse=True)
+    counts = np.array([1.0 if lengths is None else lengths[seq] for seq in files.tolist()])
+    after: Floats = (counts.sum() - np.cumsum(counts))[position]
+    return after
 
 
 def split(
@@ -43,20 +57,20 @@ def split(
     reserved: Mask,
     settings: WindowSettings,
     alone: bool = False,
-    steps: NDArray[np.int64] | None = None,
+    age: Floats | None = None,
     old: Mask | None = None,
 ) -> Split:
     """Split n labelled rows.
 
-    `times` are event times, `sequence` each row's file by order of arrival (small ones together), `steps` the same as
-    decaying weights count them, `seen` whether the champion was trained on
+    `times` are event times, `sequence` each row's file by order of arrival (small ones together), `age` the files since
+    as decaying weights count them (None: each as one), `seen` whether the champion was trained on
     the row, `reserved` whether it belongs to the reservoir of its file (see `retrain.rows.held_out`). Held out are the
     reserved rows of the two newest files, of more files where these have fewer than `holdout_min_rows`, but not of
     those that came before the champion (`old`) where the newer ones have 20; none that the champion knows. `alone` says
     that there is no champion yet."""
     settings = chosen_window(settings, None)
-    steps = sequence if steps is None else steps
-    chosen = _window(times, sequence if settings.kind == "files" else steps, settings)
+    age = ages(sequence) if age is None else age
+    chosen = _window(times, sequence, settings, age)
     least = settings.holdout_min_rows
     if old is not None and int((reserved & ~seen & ~old).sum()) >= FEWEST_NEWER:
         least = min(least, int((reserved & ~seen & ~old).sum()))
@@ -74,7 +88,7 @@ def split(
     train = chosen & ~holdout & ~(reserved & np.isin(sequence, np.unique(sequence)[-NEWEST_FILES:]))
     if not train.any():
         raise Refused("no rows are left to train on", "drop more labelled files")
-    weight = _weights(steps, settings)
+    weight = _weights(age, settings)
     description = _describe(settings, int(train.sum()), available)
     return Split(train, holdout, weight, float(times[train].max()), description, describe(files, alone))
 
@@ -89,7 +103,7 @@ def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int
     return valid & np.isin(sequence, files[:needed]), len(files[:needed])
 
 
-def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> Mask:
+def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings, age: Floats) -> Mask:
     chosen = np.ones(len(times), dtype=bool)
     if settings.kind == "last":
         assert settings.last is not None
@@ -98,19 +112,17 @@ def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings
         assert settings.files is not None
         chosen = sequence >= np.unique(sequence)[-settings.files :][0]
     elif settings.kind == "decay":
-        chosen = _weights(sequence, settings) >= SMALLEST_WEIGHT
+        chosen = _weights(age, settings) >= SMALLEST_WEIGHT
     if chosen.sum() > settings.max_rows:
         kept = np.sort(times[chosen])[-settings.max_rows]
         chosen &= times >= kept
     return chosen
 
 
-def _weights(sequence: NDArray[np.int64], settings: WindowSettings) -> Floats:
+def _weights(age: Floats, settings: WindowSettings) -> Floats:
     """1 for rows of the newest file, half of it every `half_life_files` files back; 1 for all other kinds."""
     if settings.kind != "decay":
-        return np.ones(len(sequence))
-    files, position = np.unique(sequence, return_inverse=True)
-    age = len(files) - 1 - position
+        return np.ones(len(age))
     weights: Floats = np.power(0.5, age / settings.half_life_files)
     return weights
 

@@ -182,10 +182,10 @@ def twin_handicap(
     told."""
     up_to = max(holdout.column("__seq").to_pylist(), default=0)
     twin = window_twin(history, challenger, WINDOWS[window], up_to, settings.estimator.seed, Memory())
-    if twin is None:
+    tiny_said = None if twin is None else twin(challenger.preprocessor.transform(holdout))
+    if tiny_said is None:
         return None
     rule = fair_decision(challenger, settings)
-    tiny_said = twin(challenger.preprocessor.transform(holdout))
     both = [said, tiny_said] if rule is None else [rule.apply(said), rule.apply(tiny_said)]
     full, tiny = (row_losses(weighted(challenger.metric, row_weights(holdout)), y, one) for one in both)
     return None if full is None or tiny is None else float((full - tiny).mean())

@@ -20,8 +20,9 @@ from retrain.operations import AcceptedFile, PreparedRows, PrepareRequest, Prepa
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
-from retrain.records.settings import ModelSettings
+from retrain.records.settings import ModelSettings, WindowSettings
 from retrain.rows.answered import AnsweredRows
+from retrain.rows.batches import in_window, newest_of
 from retrain.rows.duplicates import repeated_rows
 from retrain.rows.event_times import event_times
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
@@ -31,7 +32,7 @@ from retrain.rows.retype import changed_kinds, conform
 from retrain.rows.seen import seen_rows, was_seen
 from retrain.rows.settled import Settling
 from retrain.rows.targets import class_column
-from retrain.rows.window import Split, split
+from retrain.rows.window import Split, ages, split
 from retrain.rows.window_reach import chosen_window
 from retrain.store.versions import undamaged
 
@@ -81,12 +82,38 @@ def prepare_rows(
     chosen = chosen_window(settings.window, window)
     lengths = {file.seq: file.rows for file in files}
     pools, steps = pool_of_each(sequence, lengths), step_of_each(sequence, lengths)
-    parts = split(times, pools, seen, reserved, chosen, champion is None, steps, _of_before(champion, files, sequence))
+    age = ages(steps)
+    if settings.window.kind == "auto":
+        chosen, age = _in_batches(chosen, pools, steps, sequence, lengths)
+    parts = split(times, pools, seen, reserved, chosen, champion is None, age, _of_before(champion, files, sequence))
     table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
     train = learnable(train, schema, notes)
     _note_new_classes(train, holdout, champion, schema, notes)
     return Prepared(train, holdout, _summary(files, schema, parts, table, pools, train, holdout, notes))
+
+
+def _in_batches(
+    window: WindowSettings,
+    pools: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    sequence: NDArray[np.int64],
+    lengths: Mapping[int, int],
+) -> tuple[WindowSettings, Floats]:
+    """The planner's choice of a window, and the age of each of n rows, where long files count as several (see
+    `retrain.rows.batches`); `lengths` are the rows of each file."""
+    if window.kind == "files":
+        files = newest_of(list(_lengths(pools, sequence, lengths).values()), window.files or 1)
+        window = window.model_copy(update={"files": files})
+    return window, ages(steps, {seq: in_window(rows) for seq, rows in _lengths(steps, sequence, lengths).items()})
+
+
+def _lengths(groups: NDArray[np.int64], sequence: NDArray[np.int64], lengths: Mapping[int, int]) -> dict[int, int]:
+    """The rows of the files that are one group, by its number, oldest first; `groups` and files of n rows."""
+    found: dict[int, int] = {}
+    for group, seq in np.unique(np.column_stack([groups, sequence]), axis=0).tolist():
+        found[group] = found.get(group, 0) + lengths[seq]
+    return found
 
 
 def labelled_rows(

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import learning
 import local_http
 import numpy as np
 import pandas as pd
@@ -19,7 +20,20 @@ from daemon_harness import Daemon
 from helpers import wait_for
 from ledgers import place_ledger
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from retrain.model.version import LoadedVersion
+from retrain.monitoring.twins import fit_twin
+from retrain.operations import PreparedRows
+from retrain.records.errors import Refused
+from retrain.records.settings import ModelSettings
+from retrain.rows.targets import target_values
+from retrain.stages.adopting import Make
+from retrain.stages.train import fit_version
 
 KINDS = tuple(CLASSIFIERS)
 MODEL = """
@@ -382,3 +396,51 @@ def test_files_that_are_no_models_are_refused(idle, tmp_path):
         assert refused.returncode == 1 and sentence in refused.stderr, (words, refused.stderr)
         assert "Traceback" not in refused.stderr
         assert not [one for one in (idle.folder / "state" / "adopted" / "linear").iterdir() if one.name.startswith(".")]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_clone_learns_although_sensors_died(tmp_path, library):
+    """Numbers without any value in the rows of the window, before boosted trees, which raise there since scikit-learn
+    1.9: the clone learns from the other columns as if these were constant, and so do the small ones of twins."""
+    dead = [{**row, "x": None, "n": None} for row in learning.rows(400)]
+    columns = ColumnTransformer(
+        [("numbers", "passthrough", ["x", "n"]), ("colours", OneHotEncoder(handle_unknown="ignore"), ["c"])],
+        sparse_threshold=0,
+    )
+    boosted = make_pipeline(columns, HistGradientBoostingClassifier(max_iter=8))
+    version = retrained(clone_of(boosted, ("x", "n", "c"), tmp_path, library), dead)
+    X, y = version.matrix(learning.table(dead)), target_values(learning.table(dead), version.schema)
+    assert version.metric.score(y, version.task.predict(version.estimator, X)) > 0.55
+    alive = X.copy()
+    alive[:, :2] = 7.0
+    assert version.task.predict(version.estimator, alive).equals(version.task.predict(version.estimator, X))
+    twin = fit_twin(version, X, y, 0)
+    assert twin is not None and twin(alive) is not None
+
+
+def test_what_a_clone_does_not_learn_from_is_said(tmp_path):
+    """A pipeline that raises on missing numbers although not all are: the cycle fails with what it says; and twins, which
+    know fewer rows, are left out where they raise on rows with a category that they do not know."""
+    strict = make_pipeline(ColumnTransformer([("n", "passthrough", ["n"])]), LogisticRegression())
+    with pytest.raises(Refused, match="does not learn from these rows: ValueError: Input X contains NaN"):
+        retrained(clone_of(strict, ("n",), tmp_path, "pandas"), learning.rows(400))
+    colours = make_pipeline(ColumnTransformer([("c", OneHotEncoder(), ["c"])]), LogisticRegression())
+    made = learning.rows(400)
+    version = retrained(clone_of(colours, ("c",), tmp_path, "pandas"), made)
+    X, y = version.matrix(learning.table(made)), target_values(learning.table(made), version.schema)
+    red = np.array([row["c"] == "red" for row in made])
+    twin = fit_twin(version, X[red], y[red], 0)
+    assert twin is not None and twin(X[red]) is not None and twin(X) is None
+
+
+def clone_of(made: Any, inputs: tuple[str, ...], folder: Path, library: str) -> Make:
+    """The make of an adopted pipeline, of which retraining trains clones; what it was fitted on does not matter then."""
+    made[-1].classes_ = np.array(["no", "yes"])
+    return Make(made, folder, library, inputs, frozenset(), {"file": "model.skops"})
+
+
+def retrained(make: Make, made: list[dict[str, Any]]) -> LoadedVersion:
+    """A clone that was trained on rows, as the train stage trains it."""
+    settings = ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y"})
+    table, prepared = learning.table(made, prepared=True), PreparedRows(train_rows=len(made))
+    return fit_version(table, prepared, learning.schema(), settings, None, "m", 2, make.folder, make)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retrain.operations import AcceptedFile
-from retrain.planning.budget import batches_of
 from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
+from retrain.rows.batches import batches_of
 from retrain.rows.columns import column_values
 from retrain.rows.event_times import time_span
 from retrain.rows.history import History

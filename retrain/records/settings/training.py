@@ -14,7 +14,7 @@ class WindowSettings(Frozen):
     kind: Literal["auto", "all", "last", "files", "decay"] = "auto"
     """Which rows train: `all`, `last` (a duration), `files` (a number), `decay` (all, older ones weigh less), or
     `auto`: decaying weights, but the last files only, or all rows alike, where small models of the newest files show
-    that this is better."""
+    that this is better. `auto` counts a file of over 1,000 rows as up to three, as `triggers.retrains` does."""
     last: Duration | None = None
     """How far back the rows reach that train, for `kind = "last"`, by event time."""
     files: int | None = Field(default=None, ge=1)

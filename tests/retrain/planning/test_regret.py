@@ -136,6 +136,18 @@ def test_the_window_is_left_only_for_paired_evidence(short: float, middle: float
     assert found.window == window
 
 
+def test_a_long_file_alone_is_evidence_for_a_window() -> None:
+    """As three files are; and of what came before it nothing is asked any more."""
+    twins, told = {"last3": 0.1, "last12": 0.3, "all": 0.3}, pairs(0.2, 0.0)
+    long = {key: (mean, variance, 30_000) for key, (mean, variance, _) in told.items()}
+    against = {key: (-mean, variance, rows) for key, (mean, variance, rows) in told.items()}
+    old = {"last3": 0.3, "last12": 0.1, "all": 0.1}
+    for first, second, window in ((long, long, "last3"), (told, told, "decay"), (against, long, "last3")):
+        found = regret.assessed(Regret(), assessed(1, twins=old if first is against else twins, pairs=first))
+        found = regret.assessed(found, assessed(2, twins=twins, pairs=second))
+        assert found.window == window
+
+
 def test_a_short_window_reaches_back_to_the_change() -> None:
     """Since the regret began, at least three files and at most twelve."""
     for span, files in ((1, 3), (6, 6), (0, 3), (10, 10), (30, 12)):

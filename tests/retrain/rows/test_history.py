@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from msgspec.structs import replace
 
 from retrain.operations import AcceptedFile
@@ -13,7 +14,7 @@ from retrain.records.settings import LabelSettings, ModelSettings
 from retrain.rows.history import History
 from retrain.rows.late_labels import late_labels
 from retrain.rows.touched import LabelFiles, first_files, hashes_of
-from retrain.stages.prepare import labelled_rows
+from retrain.stages.prepare import labelled_rows, prepare_rows
 
 SCHEMA = Schema(
     (Column("id", "category"), Column("x", "number"), Column("y", "category")), "classification", "y", None, "id"
@@ -195,3 +196,30 @@ def test_the_first_rows_of_many_ids_are_found_at_the_cost_of_each_files_own(tmp_
     tracemalloc.stop()
     assert dict(zip(found.tolist(), seqs.tolist(), strict=True)) == {hash("a"): 1, hash("b"): 1, hash("c"): 2}
     assert peak < many.nbytes / 4
+
+
+@pytest.mark.parametrize(
+    ("sizes", "newest"),
+    [((300, 300, 300), [2, 3]), ((900, 2000, 900), [2, 3]), ((900, 900, 2000), [3]), ((9000,), [1])],
+)
+def test_long_files_are_several_batches(tmp_path, sizes, newest):
+    """The newest two batches are two files, or one that is as long as two."""
+    files = [written(tmp_path, at, [f"{at}-{k}" for k in range(n)], ["yes"] * n) for at, n in enumerate(sizes, 1)]
+    assert [batch.seq for batch in History(files, SCHEMA).newest_pools(2)] == newest
+
+
+def test_the_planners_windows_count_long_files_as_several_and_configured_ones_do_not(tmp_path):
+    """Of files of 1,500 rows the last three batches are two, and weights halve every four; a configuration that says
+    files has files."""
+    files = [written(tmp_path, at, [f"{at}-{k}" for k in range(1500)], ["no", "yes"] * 750) for at in range(1, 6)]
+
+    def trained(choice, **window):
+        settings = ModelSettings.model_validate({**SETTINGS.model_dump(mode="json"), "window": window})
+        return prepare_rows(files, SCHEMA, settings, None, choice).train
+
+    short = {"kind": "files", "files": 3}
+    assert set(trained(short).column("__seq").to_pylist()) == {4, 5}
+    assert set(trained(None, kind="files", files=3).column("__seq").to_pylist()) == {3, 4, 5}
+    assert trained({"kind": "decay"}).column("__weight").to_numpy()[0] == 0.5
+    assert trained(None, kind="decay", half_life_files=4.0).column("__weight").to_numpy()[0] == 0.5
+    assert trained(None, kind="decay").column("__weight").to_numpy()[0] == 0.5 ** (4 / 6)
