@@ -19,9 +19,8 @@ from daemon.intake.settle import poll_pause_s
 from daemon.intake.take_in import refuse, take_file
 from daemon.intake.taking import Taken, Taking
 from daemon.ledger import files
-from daemon.reading.digest import refuse_large
-from daemon.reading.look import Look, Problem, is_passing
-from daemon.reading.rejects import printable
+from daemon.reading.look import Look, Problem, is_passing, refuse_large
+from daemon.runtime.printable import printable
 from daemon.runtime.stores import data_options
 from drift.notation import counted
 from retrain import durable

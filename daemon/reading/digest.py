@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from daemon.reading.look import LEADS_OUT, leads_out
+from daemon.reading.look import LEADS_OUT, leads_out, refuse_large
 from daemon.reading.operations import DigestRequest, DigestResult
 from daemon.reading.unfinished import sign_of_writing
 from retrain.records.errors import Refused, Retry
@@ -26,12 +26,6 @@ def refuse_leading_out(path: Path, root: Path | None) -> None:
     """Refused where a path became, since it was looked at, a link that leads out of the folder."""
     if root is not None and leads_out(path, root):
         raise Refused(LEADS_OUT)
-
-
-def refuse_large(size: int, most_bytes: int) -> None:
-    """Refused where a file has more bytes than `limits.max_file`."""
-    if size > most_bytes:
-        raise Refused(f"the file has {size:,} bytes; limits.max_file is {most_bytes:,}")
 
 
 def digest(request: DigestRequest) -> DigestResult:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from retrain.records.errors import Refused
+
 EXCEL = ".xlsx"
 EXCEL_EXTRA = 'pip install "driftd[excel]"'
 READABLE = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", EXCEL)
@@ -62,6 +64,12 @@ def look(path: str | Path, root: str | Path | None = None) -> Look | Problem:
         mode = stat.filemode(status.st_mode)
         return Problem(f"may not be read by this user ({mode}, owner {status.st_uid}); make it readable")
     return Look(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def refuse_large(size: int, most_bytes: int) -> None:
+    """Refused where a file has more bytes than `limits.max_file`."""
+    if size > most_bytes:
+        raise Refused(f"the file has {size:,} bytes; limits.max_file is {most_bytes:,}")
 
 
 def leads_out(path: str | Path, root: str | Path) -> bool:

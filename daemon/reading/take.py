@@ -23,13 +23,14 @@ from daemon.reading.batches import batches
 from daemon.reading.blame import reading
 from daemon.reading.clean import clean
 from daemon.reading.columns import Matched, match, target_hint
-from daemon.reading.digest import file_digest, refuse_large, refuse_leading_out
+from daemon.reading.digest import file_digest, refuse_leading_out
 from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
 from daemon.reading.forgotten import in_raw, told_of
 from daemon.reading.formats import OpenedFile, kind_of
 from daemon.reading.header import refuse_alike
 from daemon.reading.infer import infer_schema, named_columns, not_learned, require_named, sampled
+from daemon.reading.look import refuse_large
 from daemon.reading.marks import Marks
 from daemon.reading.measure import refuse_costly
 from daemon.reading.misread import advice_on, misread
