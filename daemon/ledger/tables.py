@@ -365,6 +365,15 @@ cpu_seconds = Table(
     *_required(Float, "seconds", default=0.0),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    *_required(String, "holder"),
+    *_required(Whole, "term"),
+    *_required(Float, "since", "until"),
+)
+
 assessments = _table(
     "assessments",
     *_required(String, "model", "kind"),

@@ -22,7 +22,7 @@ from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
 from retrain import durable
 from retrain.records.errors import Refused, Retry
-from retrain.store.backends.objects import ObjectStore, StoreFailed
+from retrain.store.backends.objects import ObjectStore, Stored, StoreFailed
 from retrain.store.versions import has_all_files
 
 log = get_logger()
@@ -33,6 +33,8 @@ SHORTEST_S, LONGEST_S = 0.5, 10.0
 """Pauses between tries while the store is away."""
 TOLD_AFTER_S = 5.0
 MANIFEST = "manifest.json"
+OF_NO_TERM = -1
+"""A copy that no service worked in."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class StoredState:
         self._changed: dict[str, None] = {}
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
         self._gone_s: dict[str, float] = {}
-        self._failed_s = 0.0
+        self._failed_s, self._is_closed = 0.0, False
         self._threads = Looking()
 
     def observe(self) -> None:
@@ -65,7 +67,8 @@ class StoredState:
         return await self._threads.run(work, *arguments)
 
     def close(self) -> None:
-        """Note no more."""
+        """Note no more, and begin to put or fetch no more: StoreFailed for who is about to."""
+        self._is_closed = True
         durable.observe(None)
 
     def note(self, path: Path) -> None:
@@ -118,6 +121,36 @@ class StoredState:
         does not name goes if the folder `was_copy` of the same before, what may have changed comes anew, and what the
         store lacks is put. StoreFailed, Retry where the disk does not take them, Refused where the folder's files are
         of another ledger."""
+        there, here = self._compared(named, was_copy)
+        lacked = [name for name in here if name not in there]
+        fresh = [name for name in sorted(there) if not self._is_here(name, there[name])]
+        fresh.sort(key=_is_last)
+        self._side_by_side(self._get_one, fresh)
+        for folder in named.versions:
+            self._checked(folder)
+        self.put(sorted(lacked, key=_is_last))
+        needed = (*named.files, *(f"{folder}/{MANIFEST}" for folder in named.versions))
+        missing = tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
+        return Fetched(len(fresh), sum(there[name].size for name in fresh), missing)
+
+    def follow(self, place: str, look: Callable[[], References], turn: threading.Lock) -> None:
+        """Have of the state folder's lasting files those that the ledger at this `place` names now, as the store has
+        them, while another host leads: what is not named goes, nothing is put. Who fetches what is served meanwhile
+        takes turns with it. StoreFailed, Retry, Refused, as `fetch`, and errors of `look`."""
+        was_copy = self._copied(place) is not None
+        with turn:
+            named = look()
+            there, _ = self._compared(named, was_copy)
+        for folder in sorted(one for one in named.versions if f"{one}/{MANIFEST}" in there):
+            with turn:
+                self.fetch_version(folder)
+        fresh = [name for name, one in sorted(there.items()) if not self._is_here(name, one)]
+        self._side_by_side(self._get_one, [name for name in fresh if not name.startswith(f"{VERSIONS}/")])
+        if not was_copy:
+            self.say_copied(place, OF_NO_TERM)
+
+    def _compared(self, named: References, was_copy: bool) -> tuple[dict[str, Stored], list[str]]:
+        """What a ledger names that is in the store, and in the folder; what else a folder that `was_copy` has goes."""
         folders = named.versions | named.adoptions
         plain = named.files | named.spare
 
@@ -137,16 +170,7 @@ class StoredState:
             )
         for name in unnamed if was_copy else ():
             durable.remove(self._paths.state / name, "store.remove_local")
-        lacked = [name for name in here if is_named(name) and name not in there]
-        fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
-        fresh.sort(key=_is_last)
-        self._side_by_side(self._get_one, fresh)
-        for folder in named.versions:
-            self._checked(folder)
-        self.put(sorted(lacked, key=_is_last))
-        needed = (*named.files, *(f"{folder}/{MANIFEST}" for folder in named.versions))
-        missing = tuple(sorted(name for name in needed if not (self._paths.state / name).exists()))
-        return Fetched(len(fresh), sum(there[name].size for name in fresh), missing)
+        return there, [name for name in here if is_named(name)]
 
     def fetch_version(self, folder: str) -> None:
         """Have a published version, whole or not at all. StoreFailed, too where the store has none that is whole."""
@@ -154,7 +178,8 @@ class StoredState:
         if (final / MANIFEST).is_file():
             return
         hidden = final.with_name(f".{final.name}.tmp")
-        durable.remove(hidden, "store.leftover")
+        for leftover in (hidden, final):
+            durable.remove(leftover, "store.leftover")
         places = {name: hidden / PurePosixPath(name).relative_to(folder) for name in self.store.names(f"{folder}/")}
         for place in places.values():
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -264,16 +289,15 @@ class StoredState:
         manifest = f"{folder}/{MANIFEST}"
         return manifest in there or (self._paths.state / manifest).is_file()
 
-    def _is_here(self, name: str, size: int) -> bool:
-        """Only what is named by what it holds can be known to be the same."""
-        path = self._paths.state / name
-        first = PurePosixPath(name).parts[0]
-        if first not in (SNAPSHOTS, VERSIONS) or name.endswith(f"/{MANIFEST}"):
-            return False
+    def _is_here(self, name: str, stored: Stored) -> bool:
+        """Of what is not named by what it holds only a file that came from the store, which has its time in whole
+        seconds, is known to be the same."""
+        is_digest = name.startswith((f"{SNAPSHOTS}/", f"{VERSIONS}/")) and not name.endswith(f"/{MANIFEST}")
         try:
-            return path.stat().st_size == size
+            found = (self._paths.state / name).stat()
         except OSError:
             return False
+        return found.st_size == stored.size and (is_digest or found.st_mtime_ns == int(stored.at) * 10**9)
 
     def _local(self) -> Iterator[Path]:
         """The lasting files that are here."""
@@ -305,6 +329,9 @@ class StoredState:
 
         def work() -> None:
             while not errors:
+                if self._is_closed:
+                    errors.append(StoreFailed(f"{self.store.place} is used no more"))
+                    return
                 with self._lock:
                     name = next(left, None)
                 if name is None:

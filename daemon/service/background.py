@@ -45,7 +45,7 @@ SWEEP_S = 3600.0
 
 
 class Background:
-    """Work that goes on until the service stops."""
+    """Work that goes on until the service stops, or another one leads."""
 
     def __init__(
         self,
@@ -98,8 +98,6 @@ class Background:
             await asyncio.sleep(LOOK_S)
             found = watch.look(prove=keepers.resting or self._ledger.failures > failures)
             failures = self._ledger.failures
-            if self._ledger.lost:
-                raise Refused(self._ledger.lost, "one service works with a ledger; the next start finds out which")
             if found is StateFolder.REPLACED:
                 raise Refused(watch.reason, "the next start opens it")
             if found is StateFolder.LOST and not keepers.resting:

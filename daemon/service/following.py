@@ -27,10 +27,12 @@ UNUSED_S = 3600.0
 
 class Following:
     """`changed` is told that there is another description. Models are compared one by one: in a database numbers become
-    visible out of their order."""
+    visible out of their order. Where the folder is to be a whole copy, `keeps` has versions stay that nobody serves."""
 
-    def __init__(self, config: Config, ledger: Ledger, stored: StoredState, changed: Callable[[], None]) -> None:
-        self._ledger, self._stored, self._changed = ledger, stored, changed
+    def __init__(
+        self, config: Config, ledger: Ledger, stored: StoredState, changed: Callable[[], None], keeps: bool = False
+    ) -> None:
+        self._ledger, self._stored, self._changed, self._keeps = ledger, stored, changed, keeps
         self._paths = config.paths
         self._models = [
             name for name, one in config.models.items() if one.task != "recommendation" and not one.is_elsewhere
@@ -74,7 +76,8 @@ class Following:
             self._stored.failed(str(error))
             self._retry_s = time.monotonic() + RETRY_S
             return False
-        self._forget_unused(model, champion)
+        if not self._keeps:
+            self._forget_unused(model, champion)
         return True
 
     def _folders(self, model: str, names: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 servers of the same protocol differ in the rest: no rename, no condition, no ETag as a digest. So names carry digests,
 and who publishes several objects puts the one that names the others last."""
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -77,14 +78,17 @@ class ObjectStore:
         crash_point("store.after_put")
 
     def get(self, name: str, path: Path) -> None:
-        """An object's content to a new file; FileNotFoundError where there is none."""
+        """An object's content to a new file, which is as old as the object, to the second; FileNotFoundError where there
+        is none."""
         crash_point("store.before_get")
 
         def copied() -> None:
-            size = self._obstore.head(self._store, name)["size"]
+            about = self._obstore.head(self._store, name)
+            size, at = about["size"], int(about["last_modified"].timestamp())
             with path.open("wb") as file:
                 for start in range(0, size, PART):
                     file.write(self._obstore.get_range(self._store, name, start=start, end=min(start + PART, size)))
+            os.utime(path, (at, at))
 
         self._do("get", copied, name)
 
