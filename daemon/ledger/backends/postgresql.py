@@ -81,6 +81,7 @@ class PostgresqlBackend:
             "postgresql+psycopg://", creator=self.connected, use_native_hstore=False, pool_use_lifo=True
         )
         event.listen(self.engine, "before_cursor_execute", escaping(nul=True), retval=True)
+        event.listen(self.engine, "handle_error", _ended)
 
     def connected(self) -> Any:
         """A new connection, which commits each statement by itself outside of BEGIN."""
@@ -334,6 +335,16 @@ def _refuse_other_folder(backend: PostgresqlBackend, state_dir: Path) -> None:
             f"the ledger {backend.place} knows versions, but {state_dir} has none; nothing was changed",
             "bring the state folder of this ledger here, or name it as state_dir",
         )
+
+
+def _ended(context: Any) -> Exception | None:
+    """A session that was idle in a transaction for too long is one that broke, which psycopg takes for a fault of its
+    own."""
+    error = context.original_exception
+    if not isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+        return None
+    context.is_disconnect = True
+    return OperationalError(context.statement, None, error)
 
 
 def _foreign(place: str) -> Refused:

@@ -82,9 +82,10 @@ class PostgresqlLease:
         return self._run(statement, *values).fetchone()
 
     def _run(self, statement: str, *values: Any) -> Any:
-        """In a transaction of its own. A lease that outlives a crash of the database too briefly is none too long."""
+        """In a transaction of its own; again where the connection turns out to be broken, which nobody had noticed."""
+        is_new = self._connection is None
         try:
-            if self._connection is None or self._connection.closed:
+            if self._connection is None:
                 self._connection = self._connected()
                 self._connection.execute(BRIEFLY)
             return self._connection.execute(statement, values or None)
@@ -92,7 +93,9 @@ class PostgresqlLease:
             raise
         except psycopg.Error:
             self._drop()
-            raise
+            if is_new:
+                raise
+        return self._run(statement, *values)
 
     def _drop(self) -> None:
         if self._connection is not None:
