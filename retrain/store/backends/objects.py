@@ -78,8 +78,8 @@ class ObjectStore:
         crash_point("store.after_put")
 
     def get(self, name: str, path: Path) -> None:
-        """An object's content to a new file, which is as old as the object, to the second; FileNotFoundError where there
-        is none."""
+        """An object's content to a new file, which is as old as that, to the second; FileNotFoundError where there is
+        none."""
         crash_point("store.before_get")
 
         def copied() -> None:
