@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: failover mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -76,13 +76,16 @@ systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-a
 image-test: $(VENV)/.installed-dev ## make the image by its Containerfile in a Debian root file system, and start it read-only; root, debootstrap, five minutes
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/containers
 
-IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored_state.py tests/scenarios/test_object_store.py tests/daemon/intake/test_prefix.py tests/scenarios/test_prefix.py tests/scenarios/test_uploads.py tests/scenarios/test_serving_hosts.py
+IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored_state.py tests/scenarios/test_object_store.py tests/scenarios/test_failover.py tests/daemon/intake/test_prefix.py tests/scenarios/test_prefix.py tests/scenarios/test_uploads.py tests/scenarios/test_serving_hosts.py
 engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines and of the object store, other rooms and stories over PostgreSQL; needs their packages; minutes
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/daemon/ledger tests/scenarios/test_postgresql_ledger.py $(IN_STORE)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ledger postgresql $(ON_POSTGRESQL)
 
 mlflow: $(VENV)/.installed-dev $(VENV)/mlflow/.installed $(VENV)/mlflow-server/.installed ## mirror versions into a real MLflow, over kills, absences and restores; installs it, 1 GB; minutes
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/registry
+
+failover: $(VENV)/.installed-dev ## measure how long the work stands still when the host that leads is lost; needs the packages of make engines; minutes; FAILOVER="--lease 3 --rounds 20"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.failover $(FAILOVER)
 
 prometheus: $(VENV)/.installed-dev ## ask a real Prometheus, which scrapes a real service, every query of the dashboard; needs its package
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/contrib

@@ -28,6 +28,8 @@ def status(json: Json = False) -> None:
         return
     running = "running" if facts["running"] else "not running"
     print(f"driftd is {running}; {_where(facts['address'], config.service.listen)}")
+    if facts["leader"] is not None:
+        print(_leader(facts["leader"], facts["running"]))
     for note in facts["backups"].values():
         print(f"{'TROUBLE: backup' if note['lost'] else 'backup:'} {backup_sentence(BackupNote(**note))}")
     if sentence := analyst_sentence(facts["analyst"], time.time()):
@@ -76,6 +78,16 @@ def _where(address: str, configured: str) -> str:
     if not address:
         return f"{configured} is configured"
     return address if address == configured else f"{address} ({configured} is configured)"
+
+
+def _leader(leader: dict[str, Any], running: bool) -> str:
+    """Which host does the work, where a ledger lets several stand ready."""
+    told = f"{leader['holder']} leads, term {leader['term']}, since {when(leader['since'])}"
+    if not leader["leads"]:
+        told = f"nobody leads: the lease of {leader['holder']}, term {leader['term']}, ran out"
+    if leader["is_here"]:
+        return f"{told}; that is this host"
+    return f"{told}; this host stands by" if running else told
 
 
 def _served(champion: dict[str, Any]) -> str:

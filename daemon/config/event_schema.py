@@ -11,7 +11,7 @@ TYPES = {
         "differed drifted_columns dropped_before earlier episode estimated_rows events failures file_rows files "
         "free_bytes free_inodes hooks joined labelled labelled_rows labels needed_bytes of outbox people pid "
         "predictions quarantine refused rejected reports requests resident_mb row rows schedules seq settled since_row "
-        "snapshots stages times torn waiting writes"
+        "snapshots stages term times torn waiting writes"
     ),
     "number": (
         "before drop estimated expected high hours loss low measured p_value pause_s per_second "

@@ -74,6 +74,17 @@ EVENTS = (
     Event("ledger_awaited", "warning", "at the start: the ledger is locked, or its database cannot be reached; what is "
         "described beside it is served meanwhile", "file reason", "as for `ledger_locked`; "
         "of a database [doctor](ledger.md#looking-backup-and-restore) looks closer"),
+    Event("lease_acquired", "info", "with a ledger in a database: this host [leads](failover.md) from here on, under a "
+        "term that no other has", "holder term",
+        ends="lease_lost"),
+    Event("leader_gone", "warning", "this host took over, because the lease of the one that led ran out: it was "
+        "killed, stands still, or is cut off from the database", "holder term",
+        "see to that host; once it is back it stands by"),
+    Event("lease_lost", "warning", "another host took over; this one ends what it began, and stands by", "holder term "
+        "reason", "find out why this host was not heard of for the length of `[service] lease`: did it stand still, or "
+        "was the database cut off from it?"),
+    Event("standing_by", "info", "another host leads: this one serves what is promoted there, and takes over once the "
+        "lease of that one is over", "leader term"),
     Event("store_awaited", "warning", "the [object store](store.md) cannot be used: serving goes on, and what is to be "
         "committed waits", "reason", "`driftd doctor` looks at it; work goes on by itself once it answers"),
     Event("store_reached", "info", "the object store answers again, and the work goes on", "seconds",

@@ -36,6 +36,8 @@ class ServiceSettings(Frozen):
     ledger_file: str | None = None
     """A file with that URL in its place, which may have a password; without either the systemd credential
     `driftd-ledger-url`, and without that the file in `state_dir`."""
+    lease: Duration = Field(default=10.0, ge=1)
+    """With a ledger in a database: so long after a host that leads is gone [another one takes over](failover.md)."""
     store: str | None = None
     """The object store that keeps what `state_dir` has besides the ledger, so that another host can go on:
     `s3://BUCKET/PREFIX`; needs a ledger in a database and `driftd[s3]`. See [files in an object store](store.md)."""

@@ -15,7 +15,7 @@ from daemon.ledger.rows import VIEW
 from retrain.durable import crash_point
 from retrain.records.errors import Refused
 
-HEAD = "0023"
+HEAD = "0024"
 
 
 @dataclass
@@ -97,9 +97,22 @@ class Ledger:
         """Whether a transaction could begin now, without waiting for another's; yes where that cannot be told."""
         return self.backend.is_free()
 
-    def claim(self) -> None:
-        """Be the only service that writes it, until it is closed; Refused where another one is."""
-        self.backend.claim()
+    def fence(self) -> None:
+        """From here on nothing can be written but by who has claimed it."""
+        self.backend.fence()
+
+    def claim(self, holder: str, lease_s: float) -> bool:
+        """Be the only service that writes it, for so long unless that is renewed; no where another one is. Refused
+        where this role may not write it, OperationalError where that cannot be told."""
+        return self.backend.claim(holder, lease_s)
+
+    def renew(self) -> bool:
+        """Go on to be it; no, for good, where another one took over. OperationalError where that cannot be told."""
+        return self.backend.renew()
+
+    def release(self) -> None:
+        """Be it no more, so that another one need not wait for the end of the lease."""
+        self.backend.release()
 
     def watch(self) -> Watch:
         """A watch of one's own, for a thread that asks for the version."""

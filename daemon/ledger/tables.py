@@ -374,6 +374,15 @@ uploads = Table(
     *_required(Whole, "number"),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    *_required(String, "holder"),
+    *_required(Whole, "term"),
+    *_required(Float, "since", "until"),
+)
+
 assessments = _table(
     "assessments",
     *_required(String, "model", "kind"),

@@ -16,7 +16,7 @@ from daemon.cycles.elsewhere import recorded_version
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
 from daemon.intake.settle import Pause, settle_time_s
-from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, pulls, scored, trials
+from daemon.ledger import Ledger, assessments, cpu, events, files, leases, promotions, pulls, scored, trials
 from daemon.ledger.standing import Standing, standings
 from daemon.reading.look import Look, scan
 from daemon.registry.lineage import lineage_standing
@@ -29,7 +29,7 @@ from daemon.reports.recommender import blend_facts, own_blend
 from daemon.reports.serving import served_now
 from daemon.reports.trial import trial_json
 from daemon.runtime.backups import read_notes
-from daemon.runtime.lock import is_held
+from daemon.runtime.lock import holder_of, is_held
 from daemon.runtime.serving import read_serving
 from retrain.planning.planner import STILL, backlog_reason
 from retrain.records.cycle import Cycle, CycleState
@@ -45,11 +45,22 @@ NOT_RUNNING: dict[str, Any] = {"servers": [], "analyst": None}
 def status_json(
     config: Config, ledger: Ledger, names: Iterable[str] | None = None, brief: bool = False
 ) -> dict[str, Any]:
-    """What `driftd status --json` prints: the overview of these models, or of all, whether the service runs, and where
-    it listens. `brief`: of groups of rows only those that do worse or differ."""
+    """What `driftd status --json` prints: the overview of these models, or of all, whether the service runs, where it
+    listens, and which host leads. `brief`: of groups of rows only those that do worse or differ."""
     running = is_held(config.state_dir)
-    found = overview(config, ledger, names, brief)
-    return found | {"running": running, "address": address(ledger) if running else ""}
+    found, leads = overview(config, ledger, names, brief), leader_json(config, ledger)
+    return found | {"running": running, "address": address(config, ledger) if running else "", "leader": leads}
+
+
+def leader_json(config: Config, ledger: Ledger) -> dict[str, Any] | None:
+    """Who leads, or did until its lease ran out, under which term and since when, and whether it is this host; None
+    where none is needed, as of a ledger in a file, or nobody leads."""
+    with ledger.connect() as conn:
+        found = leases.leader(conn)
+    if found is None:
+        return None
+    facts = {"holder": found.holder, "term": found.term, "since": found.since, "leads": found.left_s > 0}
+    return facts | {"is_here": found.holder == holder_of(config.state_dir)}
 
 
 def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None, brief: bool = False) -> dict[str, Any]:
@@ -72,8 +83,11 @@ def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None,
     return {"models": models, "analyst": serving["analyst"], "backups": backups, "followers": followers, **copies}
 
 
-def address(ledger: Ledger) -> str:
-    """Where the service that runs said that it listens; "" while it starts, or where that event is gone."""
+def address(config: Config, ledger: Ledger) -> str:
+    """Where the service that runs said that it listens; "" while it starts, or where that event is gone, or another
+    host's."""
+    if (leads := leader_json(config, ledger)) is not None and not leads["is_here"]:
+        return ""
     with ledger.connect() as conn:
         row = events.newest(conn, ("service_started", "service_ready"))
     return row.fields["url"].removeprefix("http://") if row is not None and row.event == "service_ready" else ""

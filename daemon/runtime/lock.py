@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import IO
 
 from daemon.config.paths import StatePaths
 from retrain.records.errors import Refused
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextlib.contextmanager
@@ -49,6 +52,19 @@ def _opened(state_dir: Path) -> IO[str]:
             f"the state folder {state_dir} cannot be written: {error.strerror}",
             "check [service] state_dir, its mount, its owner, and that this is the service's user",
         ) from None
+
+
+def holder_of(state_dir: Path) -> str:
+    """Who has the lock, for who reads it on another host: two services never have the same name at once. It is another
+    one after a reboot, since the lock is gone then but perhaps not what the service began.
+
+    >>> holder_of(Path("/var/lib/driftd")).startswith(socket.gethostname())
+    True
+    """
+    boot = ""
+    with contextlib.suppress(OSError):
+        boot = BOOT.read_text("ascii")[:8]
+    return f"{socket.gethostname()}:{state_dir.resolve()}#{boot}"
 
 
 def is_held(state_dir: Path) -> bool:

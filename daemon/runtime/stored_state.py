@@ -64,6 +64,10 @@ class Owner:
     place: str
 
 
+OF_NO_TERM = -1
+"""A copy that no service worked in."""
+
+
 @dataclass(frozen=True)
 class Fetched:
     """How many objects and bytes came; `missing` are names of the ledger that the store lacks, or has damaged."""
@@ -103,7 +107,7 @@ class StoredState:
         self._changed: dict[str, None] = {}
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
         self._gone_s: dict[str, float] = {}
-        self._failed_s = 0.0
+        self._failed_s, self._is_closed = 0.0, False
         self.owner: Owner | None = None
         self._unswept = ""
         self._threads = Looking()
@@ -118,7 +122,8 @@ class StoredState:
         return await self._threads.run(work, *arguments)
 
     def close(self) -> None:
-        """Note no more."""
+        """Note no more, and begin to put or fetch no more: StoreFailed for who is about to."""
+        self._is_closed = True
         durable.observe(None)
 
     def note(self, path: Path) -> None:
@@ -171,6 +176,43 @@ class StoredState:
         does not name goes if the folder `was_copy` of the same before, what may have changed comes anew, and what the
         store lacks is put. StoreFailed, Retry where the disk does not take them, Refused where the files of the folder
         or of the store are of another ledger than its `owner`."""
+        there, here = self._compared(named, was_copy, owner)
+        lacked = [name for name in here if name not in there]
+        fresh = [name for name in sorted(there) if not self._is_here(name, there[name])]
+        fresh.sort(key=_is_last)
+        sizes = [there[name].size for name in fresh]
+        self._has_room(sum(sizes))
+        with self._fetches(sizes):
+            self.side_by_side(self._get_one, fresh)
+        for folder in named.versions:
+            self._checked(folder)
+        self.put(sorted(lacked, key=_is_last))
+        return Fetched(len(fresh), sum(sizes), self._missing(named))
+
+    def follow(self, place: str, look: Callable[[], References], turn: threading.Lock) -> None:
+        """Have of the state folder's lasting files those that the ledger at this `place` names now, as the store has
+        them, while another host leads: what is not named goes, nothing is put. Who fetches what is served meanwhile
+        takes turns with it. StoreFailed, Retry, Refused, as `fetch`, and errors of `look`."""
+        was_copy = self._copied(place) is not None
+        with turn:
+            named = look()
+            there, _ = self._compared(named, was_copy)
+        for folder in sorted(one for one in named.versions if f"{one}/{MANIFEST}" in there):
+            with turn:
+                self.fetch_version(folder)
+        fresh = [name for name, one in sorted(there.items()) if not self._is_here(name, one)]
+        fresh = [name for name in fresh if not name.startswith(f"{VERSIONS}/")]
+        sizes = [there[name].size for name in fresh]
+        self._has_room(sum(sizes))
+        with self._fetches(sizes):
+            self.side_by_side(self._get_one, fresh)
+        if not was_copy:
+            self.say_copied(place, OF_NO_TERM)
+
+    def _compared(
+        self, named: References, was_copy: bool, owner: Owner | None = None
+    ) -> tuple[dict[str, Stored], list[str]]:
+        """What a ledger names that is in the store, and in the folder; what else a folder that `was_copy` has goes."""
         is_marked = owner is None or self.is_marked(owner)
         folders = named.versions | named.adoptions
         plain = named.files | named.spare
@@ -203,17 +245,7 @@ class StoredState:
             self.mark(owner)
         for name in unnamed if was_copy else ():
             durable.remove(self._paths.state / name, "store.remove_local")
-        lacked = [name for name in here if is_named(name) and name not in there]
-        fresh = [name for name in sorted(there) if not self._is_here(name, there[name].size)]
-        fresh.sort(key=_is_last)
-        sizes = [there[name].size for name in fresh]
-        self._has_room(sum(sizes))
-        with self._fetches(sizes):
-            self.side_by_side(self._get_one, fresh)
-        for folder in named.versions:
-            self._checked(folder)
-        self.put(sorted(lacked, key=_is_last))
-        return Fetched(len(fresh), sum(there[name].size for name in fresh), self._missing(named))
+        return there, [name for name in here if is_named(name)]
 
     def fetch_version(self, folder: str) -> None:
         """Have a published version, whole or not at all. StoreFailed, too where the store has none that is whole; Retry
@@ -222,7 +254,8 @@ class StoredState:
         if (final / MANIFEST).is_file():
             return
         hidden = final.with_name(f".{final.name}.tmp")
-        durable.remove(hidden, "store.leftover")
+        for leftover in (hidden, final):
+            durable.remove(leftover, "store.leftover")
         there = self.store.names(f"{folder}/")
         if not there:
             raise StoreFailed(f"{self.store.place} has no {folder}: is it the right bucket?")
@@ -485,16 +518,15 @@ class StoredState:
         manifest = f"{folder}/{MANIFEST}"
         return manifest in there or (self._paths.state / manifest).is_file()
 
-    def _is_here(self, name: str, size: int) -> bool:
-        """Only what is named by what it holds can be known to be the same."""
-        path = self._paths.state / name
-        first = PurePosixPath(name).parts[0]
-        if first not in (SNAPSHOTS, VERSIONS) or name.endswith(f"/{MANIFEST}"):
-            return False
+    def _is_here(self, name: str, stored: Stored) -> bool:
+        """Of what is not named by what it holds only a file that came from the store, which has its time in whole
+        seconds, is known to be the same."""
+        is_digest = name.startswith((f"{SNAPSHOTS}/", f"{VERSIONS}/")) and not name.endswith(f"/{MANIFEST}")
         try:
-            return path.stat().st_size == size
+            found = (self._paths.state / name).stat()
         except OSError:
             return False
+        return found.st_size == stored.size and (is_digest or found.st_mtime_ns == int(stored.at) * 10**9)
 
     def _local(self) -> Iterator[Path]:
         """The lasting files that are here."""
@@ -527,6 +559,9 @@ class StoredState:
 
         def work() -> None:
             while not errors:
+                if self._is_closed:
+                    errors.append(StoreFailed(f"{self.store.place} is used no more"))
+                    return
                 with self._lock:
                     one = next(left, None)
                 if one is None:

@@ -1,4 +1,5 @@
-"""The service: starts every part, lets them work until a signal, and stops them in order."""
+"""The service: its servers serve until a signal, and its control works for as long as it leads. Where another host
+leads this one stands by: it serves what is promoted there, and takes over where that one is gone."""
 
 import asyncio
 import contextlib
@@ -6,18 +7,20 @@ import faulthandler
 import os
 import signal
 import time
+from enum import Enum
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from daemon.config.config import Config
-from daemon.cycles.tidying import clear_cycles, clear_holds, clear_intake
-from daemon.ledger import open_ledger, waiting_ledger
+from daemon.config.config import Config, ConfigErrors, load_config
+from daemon.ledger import Ledger, leases, open_ledger, waiting_ledger
+from daemon.ledger.leases import Leader
 from daemon.runtime import cgroups, faults
-from daemon.runtime.context import Shared, TrainingTurn
+from daemon.runtime.context import Shared
 from daemon.runtime.ledgers import ledger_url
-from daemon.runtime.lock import sole_owner
+from daemon.runtime.lock import holder_of, sole_owner
 from daemon.runtime.log import both, configure, get_logger
 from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
@@ -27,29 +30,37 @@ from daemon.runtime.stored_state import StoredState, fetching_sentence
 from daemon.runtime.stores import NEEDS_DATABASE, configured_store, data_store
 from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
-from daemon.runtime.worker.analysts import Analysts
-from daemon.runtime.worker.process import Limits
-from daemon.server.tokens import load_tokens, warn_of_open_token_files
-from daemon.service.background import FAILURE_PAUSE_S, Background
+from daemon.server.tokens import Tokens, load_tokens, warn_of_open_token_files
+from daemon.service.background import FAILURE_PAUSE_S
+from daemon.service.control import Control
 from daemon.service.hanging_state import HangingState
-from daemon.service.hooks import Hooks
 from daemon.service.keepers import Keepers
+from daemon.service.lease_keeper import LeaseKeeper
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
-from daemon.service.notifying import Notifying
 from daemon.service.pulse import Pulse, hung_s
-from daemon.service.receiving import clear_received
-from daemon.service.reload import Reloader
-from daemon.service.server_messages import ServerMessages
+from daemon.service.reload import Reloader, applied, changes
+from daemon.service.server_messages import log_message
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
+from daemon.service.standby import StandBy
 from daemon.service.stopping import Stopping
 from daemon.service.totals import Totals
-from daemon.service.unlogged import log_unlogged
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 
 log = get_logger()
 LEDGER_LOOK_S = 1.0
+LEASE_LOOK_S = 0.5
+"""Between two looks of a host that stands by whether the other's lease is over."""
+
+
+class Turn(Enum):
+    """What came of a try to lead."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    AWAITED = "awaited"
+    UNTRIED = "untried"
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
@@ -73,7 +84,7 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
 
 
 class Service:
-    """The control process: its parts, and the order in which they start and stop."""
+    """The control process: its servers and its control, and the order in which they start and stop."""
 
     def __init__(
         self, config: Config, environment: dict[str, str], events: EventBuffer | None = None,
@@ -87,38 +98,79 @@ class Service:
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.page_listener = page_listener() if config.service.page else None
-        url = ledger_url(config, environment)
-        self._open = partial(open_ledger, config.state_dir, url=url, group=config.service.group,
-            is_copy=config.service.store is not None,
-        )  # fmt: skip
-        try:
-            self.ledger, self._is_open = self._open(), True
-        except Retry:  # locked, or not to be reached: servers need it less than control does
-            self.ledger, self._is_open = waiting_ledger(config.state_dir, url), False
-        self.store = self._stored_state(url)
-        for name in config.models:  # what cannot be opened is refused here and now
-            data_store(config, name, environment)
-        training = cgroups.divide(environment)
-        analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths))
-        self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training, self.store)
-        self.pending = PendingWrites(self.ledger)
-        self.keepers = Keepers(self.shared, self.pending, self._follow)
-        self.notifying = Notifying(
-            lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting, time.time
-        )
-        self.stopping = Stopping()
-        self.hooks = Hooks(
-            lambda: self.shared.config, self.ledger, self.pending, environment,
-            lambda: self.keepers.resting, self.stopping.asked.is_set,
-        )  # fmt: skip
-        self.messages = ServerMessages(self.keepers, self.pending, self.events.add)
+        self._url, self._holder = ledger_url(config, environment), holder_of(config.state_dir)
+        self._training = cgroups.divide(environment)
+        self.stopping, self._lost = Stopping(), asyncio.Event()
+        self._leader: Leader | None = None
+        self._standby: StandBy | None = None
+        self._announcing: asyncio.Task[None]
+        self._beating: asyncio.Task[None] | None = None
+        self._leads = self._follows = self._servers_follow = self._is_reload_asked = False
         self.started_at = time.monotonic()
         self._awaited = ""
+        self.control = self._new_control(config, self._opened(config))
+        for name in config.models:  # what cannot be opened is refused here and now
+            data_store(config, name, environment)
+        self._lease = LeaseKeeper(self.ledger, config.service.lease, lambda: None)
+
+    # --- its control, which is another one each time that it leads ------------------------------------------
 
     @property
     def config(self) -> Config:
         """The configuration that is applied now."""
         return self.shared.config
+
+    @property
+    def ledger(self) -> Ledger:
+        """Of its control."""
+        return self.control.ledger
+
+    @property
+    def shared(self) -> Shared:
+        """Of its control."""
+        return self.control.shared
+
+    @property
+    def keepers(self) -> Keepers:
+        """Of its control."""
+        return self.control.keepers
+
+    @property
+    def pending(self) -> PendingWrites:
+        """Of its control."""
+        return self.control.pending
+
+    @property
+    def reloader(self) -> Reloader:
+        """Of its control."""
+        return self.control.reloader
+
+    def _opened(self, config: Config) -> Ledger:
+        """The ledger; one that is locked, or not to be reached, is waited for: servers need it less than control."""
+        self._open = partial(
+            open_ledger, config.state_dir, url=self._url, group=config.service.group,
+            is_copy=config.service.store is not None,
+        )  # fmt: skip
+        try:
+            ledger, self._is_open = self._open(), True
+        except Retry:
+            ledger, self._is_open = waiting_ledger(config.state_dir, self._url), False
+        ledger.fence()
+        return ledger
+
+    def _new_control(self, config: Config, ledger: Ledger) -> Control:
+        store, stops = self._stored_state(config), self.stopping.asked.is_set
+        return Control(config, self._environment, ledger, store, self._training, self.events, stops)
+
+    def _stored_state(self, config: Config) -> StoredState | None:
+        store = configured_store(config, self._environment)
+        if store is None:
+            return None
+        if self._url is None:
+            raise Refused(*NEEDS_DATABASE)
+        return StoredState(store, config.state_dir, config.service.store_grace)
+
+    # --- from start to stop ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Start, work, stop; raises the error that ended it."""
@@ -128,161 +180,293 @@ class Service:
         )  # fmt: skip
         warn_of_open_token_files(self.config, self._environment)
         warn_of_open_secrets(self.config, self._environment)
+        turn = await asyncio.to_thread(self._try_to_lead) if self._is_open else Turn.UNTRIED
+        self._follows = self._servers_follow = turn is Turn.THEIRS
         self.servers = Servers(self.config.service.workers, self._server, self._page)
-        self.reloader = Reloader(
-            self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status,
-            self.hooks.wake,
-        )  # fmt: skip
-        self.background = Background(
-            self.shared, self.keepers, self.servers, self.events, self.pending, self.messages.trials,
-            self.reloader.reload, self.messages.serving, self.notifying, self.hooks,
-        )  # fmt: skip
+        self.control.meet(self.servers, self._tokens, self.notifier, self._status)
         self._signals()
         self.hanging.start()
-        tasks: list[asyncio.Task[None]] = []
         try:
-            if await self._has_ledger() and await self._has_files():
-                self._start(tasks)
-                await self._until_stopped(tasks)
+            while await self._has_ledger(turn):
+                await self._lead()
+                if await self._has_files():
+                    await self._work()
+                if self.stopping.asked.is_set():
+                    break
+                await self._step_down()
+                turn = Turn.UNTRIED
         except Exception as error:
             log.error("service_failed", error=repr(error))
             raise
         finally:
-            await self._stop(tasks)
+            await self._stop()
 
-    async def _has_ledger(self) -> bool:
-        """Wait for the ledger, and be the only service that writes it, while the servers serve what is described beside
-        it; no where it is to stop before."""
+    async def _has_ledger(self, turn: Turn) -> bool:
+        """Wait for the ledger and be the service that writes it, while the servers serve what is described beside it;
+        no where it is to stop before. Stand by where another host leads."""
         told = False
-        while not self.stopping.asked.is_set():
-            if await asyncio.to_thread(self._try_to_have):
-                return True
-            if not told:
-                log.warning("ledger_awaited", file=self.ledger.place, reason=self._awaited)
-            told = True
-            self.notifier.send(STATUS="waiting for the ledger, which is locked or cannot be reached", **MORE_TIME)
-            with contextlib.suppress(TimeoutError):
-                await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
-        return False
+        while turn is not Turn.OURS and not self.stopping.asked.is_set():
+            if turn is Turn.THEIRS:
+                await self._stand_by()
+            elif turn is Turn.AWAITED and self._standby is None:
+                if not told:
+                    log.warning("ledger_awaited", file=self.ledger.place, reason=self._awaited)
+                told = True
+                self.notifier.send(STATUS="waiting for the ledger, which is locked or cannot be reached", **MORE_TIME)
+            if turn is not Turn.UNTRIED:
+                with contextlib.suppress(TimeoutError):
+                    await within(self.stopping.asked.wait(), LEDGER_LOOK_S if self._standby is None else LEASE_LOOK_S)
+            if self._beating is not None and self._beating.done():
+                self._beating.result()
+            if self._standby is not None and self._is_reload_asked:
+                await self._reload_standing_by()
+            turn = await asyncio.to_thread(self._try_to_lead)
+        return turn is Turn.OURS
 
-    def _try_to_have(self) -> bool:
+    def _try_to_lead(self) -> Turn:
+        """Refused where another service leads, and there is no store that would have what its host has."""
         try:
             if not self._is_open:
                 self._open().close()
                 self._is_open = True
-            if self.ledger.is_free():
-                self.ledger.claim()
-                return True
-            self._awaited = f"{self.ledger.place} is locked by another process"
+            if self._standby is None and not self.ledger.is_free():
+                self._awaited = f"{self.ledger.place} is locked by another process"
+                return Turn.AWAITED
+            before = self._leader
+            if self._url is not None:
+                with self.ledger.connect() as conn:
+                    self._leader = leases.leader(conn)
+            if self.ledger.claim(self._holder, self.config.service.lease):
+                return Turn.OURS
         except Retry as error:
             self._awaited = error.message
+            return Turn.AWAITED
         except OperationalError as error:
             self._awaited = error_key(error)
-        return False
+            return Turn.AWAITED
+        if self._leader is None:
+            return Turn.UNTRIED  # another one was quicker
+        if self.control.store is not None:
+            return Turn.THEIRS
+        self._awaited = f"{self._leader.holder} had it last, and may have it still"
+        if before is not None and self._leader.until > before.until:
+            raise Refused(
+                f"another service works with the ledger {self.ledger.place}: {self._leader.holder}",
+                "stop that one, or give this one a database of its own; with a store it would stand by",
+            )
+        return Turn.AWAITED
 
-    def _stored_state(self, url: str | None) -> StoredState | None:
-        store = configured_store(self._config, self._environment)
-        if store is None:
-            return None
-        if url is None:
-            raise Refused(*NEEDS_DATABASE)
-        return StoredState(store, self._config.state_dir, self._config.service.store_grace)
+    async def _lead(self) -> None:
+        """From here on nobody else does."""
+        loop = asyncio.get_running_loop()
+
+        def lost() -> None:
+            loop.call_soon_threadsafe(self._lost.set)
+
+        self._lease = LeaseKeeper(self.ledger, self.config.service.lease, lost)
+        self._lease.start()
+        if self._standby is not None:
+            self.events.clear()
+        if self.ledger.term:
+            log.info("lease_acquired", holder=self._holder, term=self.ledger.term)
+            if self._leader is not None and self._leader.holder != self._holder:
+                log.warning("leader_gone", holder=self._leader.holder, term=self._leader.term)
+        if self._standby is not None:
+            await self._end_standby()
+            ledger = await asyncio.to_thread(self._open)  # a newer driftd may have led meanwhile: Refused
+            ledger.close()
+        self._leader, self._follows, self._leads = None, False, True
 
     async def _has_files(self) -> bool:
         """Have the state folder be a whole copy of what the ledger names, where there is a store; no where it is to
-        stop before. What is served meanwhile is what is described beside it."""
-        if self.store is None:
+        stop before, or to lead no more. What is served meanwhile is what is described beside it."""
+        store = self.control.store
+        if store is None:
             return True
-        while not self.stopping.asked.is_set():
-            making = asyncio.ensure_future(self.store.beside(self.store.make_whole, self.ledger))
+        while not (self.stopping.asked.is_set() or self._lost.is_set()):
+            making = asyncio.ensure_future(store.beside(store.make_whole, self.ledger))
             while not making.done() and not self.stopping.asked.is_set():  # gigabytes take longer than a start may
-                self.notifier.send(STATUS=fetching_sentence(self.store.fetching), **MORE_TIME)
+                self.notifier.send(STATUS=fetching_sentence(store.fetching), **MORE_TIME)
+                if self._lost.is_set():
+                    store.close()
                 await asyncio.wait({making}, timeout=LEDGER_LOOK_S)
             if making.done() and making.result():
-                self.store.observe()
+                store.observe()
                 return True
             with contextlib.suppress(TimeoutError):
                 await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
         return False
 
-    def _start(self, tasks: list["asyncio.Task[None]"]) -> None:
-        clear_intake(self.config.paths)
-        if self.store is not None:
-            clear_received(self.config.paths)
-        clear_holds(self.config.paths)
-        clear_cycles(self.ledger, self.config.paths)
-        log_unlogged(self.ledger)
-        self.keepers.schedule.start()
-        for name in self.config.models:
-            self.keepers.make_room(name)
-            self.keepers.start(name)
-        supervised = (self._announce, *self.background.parts())
-        parts = (*(supervise(part, log, FAILURE_PAUSE_S) for part in supervised), self.background.watch_state())
-        tasks += [asyncio.create_task(part) for part in (*parts, self.pulse.run())]
+    async def _work(self) -> None:
+        """Until it is to stop, or another one leads."""
+        try:
+            tasks = self.control.start(self._announce)
+        except SQLAlchemyError:
+            if not self.ledger.lost:
+                raise
+            return
+        self._beat()
+        assert self._beating is not None
+        waiting = [asyncio.create_task(one.wait()) for one in (self.stopping.asked, self._lost)]
+        await asyncio.wait([*waiting, *tasks, self._beating], return_when=asyncio.FIRST_COMPLETED)
+        for one in waiting:
+            one.cancel()
+        for task in (*tasks, self._beating):
+            if task.done():
+                task.result()
+
+    async def _step_down(self) -> None:
+        """Another service leads: what was begun ends, and what is known may be over. Refused without a store, since
+        this one could never lead again without the other's files."""
+        self._leads, self._follows = False, True
+        reason, config, tokens = self.ledger.lost, self.config, self.reloader.tokens
+        if self.control.store is None:
+            raise Refused(reason, "one service works with a ledger; the next start finds out which")
+        log.warning("lease_lost", holder=self._holder, term=self.ledger.term, reason=reason)
+        self._lease.stop()
+        await self.control.stop()
+        await self.control.hooks.stop()
+        self.control.close()
+        self.events.clear()
+        self._lost.clear()
+        await self._renew_control(config, tokens)
+
+    async def _renew_control(self, config: Config, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self.control = self._new_control(config, await asyncio.to_thread(self._opened, config))
+        self.control.meet(self.servers, tokens, self.notifier, self._status)
+
+    # --- standing by ----------------------------------------------------------------------------------------
+
+    async def _stand_by(self) -> None:
+        """Begin to, unless it does."""
+        leader, stored = self._leader, self._stored_state(self.config)
+        if self._standby is not None or leader is None or stored is None:
+            return
+        log.info("standing_by", leader=leader.holder, term=leader.term)
+        for stale in (self.config.paths.serving, self.config.paths.numbers):
+            durable.remove(stale, "standby.remove")
+        self._follows = True
+        self._standby = StandBy(self.config, self._url, stored, self.servers, self._address())
+        await self._standby.start()
+        self._announcing = asyncio.create_task(supervise(self._announce, log, FAILURE_PAUSE_S))
+        self._beat()
+
+    async def _end_standby(self) -> None:
+        standby, self._standby = self._standby, None
+        if standby is not None:
+            self._announcing.cancel()
+            await asyncio.wait({self._announcing})
+            await standby.stop()
+
+    def _reload(self) -> None:
+        """What SIGHUP does."""
+        if self._standby is None:
+            self.reloader.ask()
+        self._is_reload_asked = self._standby is not None
+
+    async def _reload_standing_by(self) -> None:
+        """The changed configuration, or none of it."""
+        self._is_reload_asked = False
+        self.notifier.reloading()
+        try:
+            after = load_config(self.config.path)
+            tokens, what = load_tokens(after, self._environment), changes(self.config, after)
+            await self.servers.replace()
+            before = self.config
+            await self._end_standby()
+            self.control.close()
+            await self._renew_control(applied(before, after, what), tokens)
+            if what.later:
+                log.warning("config_needs_restart", keys=what.later)
+            log.info("config_reloaded", changed=what.changed, removed=what.gone)
+        except (ConfigErrors, OSError, Refused) as error:
+            log.error("config_refused", reason=str(error))
+        finally:
+            self.notifier.send(READY="1", STATUS=self._status())
+
+    # --- its servers ----------------------------------------------------------------------------------------
 
     def _signals(self) -> None:
         is_ours = inherited_socket(self._environment) is None
         self.stopping.listen(self.config.service.drain if is_ours else 0.0)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reloader.ask)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
 
     def _server(self) -> ServerProcess:
         return ServerProcess(
-            self.listener, self.config.state_dir, self.config.path, self.messages.receive,
+            self.listener, self.config.state_dir, self.config.path, self._receive,
             page="" if self.page_listener is None else address_of(self.page_listener), totals=self.totals,
-            hung_s=hung_s(self.pulse.watchdog_s),
+            hung_s=hung_s(self.pulse.watchdog_s), follows=self._follows,
         )  # fmt: skip
 
     def _page(self) -> PageProcess | None:
         if self.page_listener is None:
             return None
-        return page_process(self.config, self.page_listener, self.listener, self.totals, self.messages.receive_logged)
+        return page_process(self.config, self.page_listener, self.listener, self.totals, self._receive_logged)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        """A server's report: where another host leads it is for the log alone."""
+        if self._follows:
+            self._receive_logged(message)
+            log_message(message)
+            if self._standby is not None:
+                self._standby.receive(message)
+        else:
+            self.control.messages.receive(message)
+
+    def _receive_logged(self, message: dict[str, Any]) -> None:
+        self.control.messages.receive_logged(message)
 
     async def _announce(self) -> None:
+        """Once the servers serve, as those of a host that leads or follows."""
+        if self._servers_follow != self._follows:
+            await self.servers.replace()
+            self._servers_follow = self._follows
         await self.servers.wait_ready()
-        host, port = self.listener.getsockname()[:2]
-        log.info("service_ready", seconds=round(time.monotonic() - self.started_at, 2), url=f"http://{host}:{port}")
+        log.info("service_ready", seconds=round(time.monotonic() - self.started_at, 2), url=self._address())
         self.notifier.send(READY="1", STATUS=self._status())
         await asyncio.Event().wait()
 
-    async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
-        stopping = asyncio.create_task(self.stopping.asked.wait())
-        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        for task in tasks:
-            if task.done():
-                task.result()
+    def _address(self) -> str:
+        host, port = self.listener.getsockname()[:2]
+        return f"http://{host}:{port}"
 
-    async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
+    def _beat(self) -> None:
+        """From the first work on, for good."""
+        if self._beating is None:
+            self._beating = asyncio.create_task(self.pulse.run())
+
+    async def _stop(self) -> None:
         log.info("service_stopping")
         self.hanging.stop()
         self.notifier.send(STOPPING="1")
         drained = asyncio.create_task(self.servers.drain(self.stopping.drain_s, self.stopping.hurried))
-        self.keepers.schedule.stop()
-        for task in tasks:
-            task.cancel()
-        await self.keepers.stop_all()
-        await self.shared.analyst.close()
+        if self._beating is not None:
+            self._beating.cancel()
+        await self._end_standby()
+        await self.control.stop()
         await drained
         self.listener.close()  # the servers' are the last: then who comes is refused, where he would wait and be reset
         await self.servers.stop()
         if self.page_listener is not None:
             self.page_listener.close()
-        await self.hooks.stop()
+        await self.control.hooks.stop()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
-        self.background.write(patient=True)
-        if self.store is not None:
-            self.store.close()
-        self.ledger.close()
+        if self._leads or self._url is None:
+            self.control.background.write(patient=True)
+        self._lease.stop()
+        self.ledger.release()
+        self.control.close()
 
     def silences(self) -> dict[str, float]:
         """Each part's seconds of silence."""
         now_s = time.monotonic()
+        if not self._leads:
+            return self.servers.silences(now_s)
         schedule = {"schedule": self.keepers.schedule.overdue_s()}
         return self.servers.silences(now_s) | schedule | self.keepers.silences(now_s)
 
-    def _follow(self) -> None:
-        self.servers.follow()
-        self.hooks.wake()
-
     def _status(self) -> str:
+        if self._standby is not None and self._leader is not None:
+            return f"stands by: {self._leader.holder} leads"
         return self.events.status.text(self.config.models)

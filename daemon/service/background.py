@@ -47,7 +47,7 @@ SWEEP_S = 3600.0
 
 
 class Background:
-    """Work that goes on until the service stops."""
+    """Work that goes on until the service stops, or another one leads."""
 
     def __init__(
         self,
@@ -84,6 +84,11 @@ class Background:
         stored = () if self._receiving is None else (self._sweep_store, self._receiving.run)
         return *works, self._describe, self._count, self._notifying.run, self._hooks.run, self._mirroring.run, *stored
 
+    def close(self) -> None:
+        """Leave what this host's servers wrote down to whoever uploads it."""
+        if self._receiving is not None:
+            self._receiving.close()
+
     async def _sweep_store(self) -> None:
         """What is gone from the state folder goes from the object store, too."""
         store = self._shared.store
@@ -101,8 +106,6 @@ class Background:
             await asyncio.sleep(LOOK_S)
             found = watch.look(prove=keepers.resting or self._ledger.failures > failures)
             failures = self._ledger.failures
-            if self._ledger.lost:
-                raise Refused(self._ledger.lost, "one service works with a ledger; the next start finds out which")
             if found is StateFolder.REPLACED:
                 raise Refused(watch.reason, "the next start opens it")
             if found is StateFolder.LOST and not keepers.resting:

@@ -6,6 +6,7 @@ the files that its counters are made of."""
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -60,10 +61,14 @@ class _Result(NamedTuple):
 
 class Following:
     """Of the models of `config`, which may be replaced; `changed` is told that there is another description. Models are
-    compared one by one: in a database numbers become visible out of their order."""
+    compared one by one: in a database numbers become visible out of their order. Where the folder is to be a whole
+    copy, as of a service that stands by, versions stay that nobody serves, and `keeps` is held during a look."""
 
-    def __init__(self, config: Config, ledger: Ledger, stored: StoredState, changed: Callable[[], None]) -> None:
-        self._ledger, self._stored, self._changed = ledger, stored, changed
+    def __init__(
+        self, config: Config, ledger: Ledger, stored: StoredState, changed: Callable[[], None],
+        keeps: threading.Lock | None = None,
+    ) -> None:  # fmt: skip
+        self._ledger, self._stored, self._changed, self._keeps = ledger, stored, changed, keeps
         self.config, self._paths = config, config.paths
         self._marks: dict[str, tuple[int, int]] = {}
         self._found: dict[str, Counted] = {}
@@ -109,8 +114,12 @@ class Following:
     def look(self) -> bool:
         """Fetch and describe what is to be served since the last look; whether there was any. Nothing where `driftd
         run` works with the folder by now: it does all that."""
-        if is_held(self._paths.state):
-            return False
+        if self._keeps is None:
+            return not is_held(self._paths.state) and self._look()
+        with self._keeps:
+            return self._look()
+
+    def _look(self) -> bool:
         try:
             version, now_s = self._ledger.data_version(), time.monotonic()
             if version == self._version and now_s < self._retry_s:
@@ -157,7 +166,8 @@ class Following:
         if wanted.champion is not None or wanted.trial is not None:
             self._stored.reached()
         self._marks[model] = mark
-        self._forget_unused(model, wanted)
+        if self._keeps is None:
+            self._forget_unused(model, wanted)
         return _Result(is_news, is_done=True)
 
     def _changes(self, model: str, wanted: _Followed) -> Iterable[Callable[[], bool]]:

@@ -26,6 +26,10 @@ class EventBuffer:
         """An event, from any thread."""
         self._waiting.append(entry)
 
+    def clear(self) -> None:
+        """Forget what waits: it was logged while another service led, who wrote down what happened."""
+        self._waiting.clear()
+
     def write(self, ledger: Ledger, route: Callable[[Connection, Rows], object] = lambda _conn, _rows: None) -> None:
         """All that waits, in one transaction with what `route` writes of it; what cannot be written goes on waiting."""
         waiting = list(self._waiting)

@@ -49,6 +49,10 @@ class Receiving:
                     await self.look()
             await asyncio.sleep(LOOK_S)
 
+    def close(self) -> None:
+        """Leave what waits here to another part of this process, which may follow from now on."""
+        self._own.close()
+
     async def look(self) -> None:
         """Delete what the ledger knows, and bring the next segments of each stream; StoreFailed."""
         await self._store.beside(self._own.upload)  # this host may have been one without control

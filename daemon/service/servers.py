@@ -314,6 +314,7 @@ class Servers:
         self._tasks = [asyncio.create_task(server.run()) for server in self._all]
         self._page: tuple[list[ServerProcess], list[asyncio.Task[None]]] = ([], [])
         self._leaving: set[asyncio.Task[None]] = set()
+        self._replacing = asyncio.Lock()
         self._begin_page()
 
     def silences(self, now_s: float) -> dict[str, float]:
@@ -340,21 +341,23 @@ class Servers:
     async def replace(self, within_s: float = REPLACE_WITHIN_S) -> None:
         """Start fresh servers on the same socket, and stop the old ones once the new are ready; Refused if they
         never are: then the old ones go on."""
-        fresh = [self._make() for _ in self._all]
-        tasks = [asyncio.create_task(server.run()) for server in fresh]
-        try:
-            async with asyncio.timeout(within_s):
-                await asyncio.gather(*(server.ready.wait() for server in fresh))
-        except TimeoutError:
-            await _end(fresh, tasks)
-            raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
-        old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
-        # Nobody waits for the old page process: it may be answering whoever asked for this, and waits for its end.
-        leaving = asyncio.create_task(_end(*self._page))
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
-        self._begin_page()
-        await _end(old, old_tasks)
+        async with self._replacing:
+            fresh = [self._make() for _ in self._all]
+            tasks = [asyncio.create_task(server.run()) for server in fresh]
+            try:
+                async with asyncio.timeout(within_s):
+                    await asyncio.gather(*(server.ready.wait() for server in fresh))
+            except TimeoutError:
+                await self._let_go(fresh, tasks)
+                raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
+            except asyncio.CancelledError:
+                self._let_go(fresh, tasks)
+                raise
+            old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
+            # Nobody waits for the old page process: it may be answering whoever asked for this, and waits for its end.
+            self._let_go(*self._page)
+            self._begin_page()
+            await asyncio.shield(self._let_go(old, old_tasks))
 
     async def drain(self, seconds: float, ended: asyncio.Event) -> None:
         """Have all say that they are not ready and ask their clients to leave, for so long or until `ended`."""
@@ -366,6 +369,13 @@ class Servers:
     async def stop(self) -> None:
         """Stop all, each after the answers that it owes."""
         await asyncio.gather(_end(self._all, self._tasks), _end(*self._page), *self._leaving)
+
+    def _let_go(self, servers: list[ServerProcess], tasks: list["asyncio.Task[None]"]) -> "asyncio.Task[None]":
+        """Their end, which `stop` waits for, too."""
+        leaving = asyncio.create_task(_end(servers, tasks))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        return leaving
 
     def _begin_page(self) -> None:
         page = self._make_page()

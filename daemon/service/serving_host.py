@@ -1,7 +1,8 @@
-"""What a host without control does beside its servers: it follows the ledger, uploads what they wrote down, and says of
-itself how it is. Its servers need none of this to answer."""
+"""What a host does beside its servers while another one leads: it follows the ledger, uploads what they wrote down, and
+says of itself how it is. Its servers need none of this to answer."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -22,11 +23,14 @@ END_S = 5.0
 
 
 class ServingHost:
-    """Of the servers of one state folder, which listen at `url`."""
+    """Of the servers of one state folder, which listen at `url`; `keeps` as of `Following`."""
 
-    def __init__(self, config: Config, ledger: Ledger, stored: StoredState, servers: Servers, url: str) -> None:
+    def __init__(
+        self, config: Config, ledger: Ledger, stored: StoredState, servers: Servers, url: str,
+        keeps: threading.Lock | None = None,
+    ) -> None:  # fmt: skip
         self._stored, self._serving = stored, Serving()
-        self._following = Following(config, ledger, stored, servers.follow)
+        self._following = Following(config, ledger, stored, servers.follow, keeps)
         self._uploading = Uploading(config.paths, config.models, stored)
         self._heartbeat = Heartbeat(config, stored, lambda: self._serving.of(servers.pids()), url)
 

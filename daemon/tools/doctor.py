@@ -21,14 +21,15 @@ from daemon.config.config import Config, hook_command, model_data_dir, scoring_d
 from daemon.config.notify import NotifySettings, needs_apprise, scheme_of
 from daemon.config.patience import Patience
 from daemon.config.real_paths import RealPaths
-from daemon.ledger import Ledger, files, models, promotions
+from daemon.ledger import Ledger, files, leases, models, promotions
+from daemon.ledger.leases import Leader
 from daemon.ledger.sound import WAY_BACK, refuse_missing
 from daemon.reading.look import scan, why_unread
 from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.context import FEWEST_INODES
 from daemon.runtime.ledgers import ledger_url, open_configured
-from daemon.runtime.lock import is_followed, is_held
+from daemon.runtime.lock import holder_of, is_followed, is_held
 from daemon.runtime.notify.delivery import usable
 from daemon.runtime.notify.endpoint import Endpoint, open_secrets
 from daemon.runtime.registries import lineage_key
@@ -374,7 +375,7 @@ def _port(config: Config) -> Iterator[Finding]:
 def _address(config: Config) -> str:
     try:
         with closing(open_configured(config)) as ledger:
-            return address(ledger)
+            return address(config, ledger)
     except (DriftdError, OSError, SQLAlchemyError):
         return ""  # the look at the ledger tells
 
@@ -463,10 +464,14 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
 
 def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
     """What a sound ledger says of models, and of their files where these are to be here."""
-    is_here = config.service.store is None or config.paths.copied.exists()
+    leader = leases.leader(conn)
+    if leader is not None and leader.left_s > 0:
+        yield Finding("ok", f"{leader.holder} leads, term {leader.term}, {_whose(config, leader)}")
+    is_theirs = leader is not None and leader.holder != holder_of(config.state_dir)
+    is_here = config.service.store is None or (config.paths.copied.exists() and not is_theirs)
     if is_here:
         yield from (Finding(*told) for told in key_told(config, conn))
-    else:
+    elif not config.paths.copied.exists():
         yield Finding("ok", f"{config.state_dir} is no copy of what the store has: `driftd serve` follows here")
     for name in config.models:
         yield from _unclear(conn, config, name)
@@ -486,6 +491,12 @@ def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
                 yield _version(config, name, member.version)
             else:
                 yield Finding("ok", f"{name}: {member.version} is fetched from the store at the start")
+
+
+def _whose(config: Config, leader: Leader) -> str:
+    if leader.holder == holder_of(config.state_dir):
+        return "and that is this host"
+    return f"and this host {'stands by' if is_held(config.state_dir) else 'could stand by'}"
 
 
 def _unclear(conn: Connection, config: Config, name: str) -> Iterator[Finding]:

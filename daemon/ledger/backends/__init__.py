@@ -51,7 +51,7 @@ class Backend(Protocol):
 
     @property
     def term(self) -> int:
-        """Which of those who claimed it this one is; 0 of none, or where they are not counted."""
+        """Which of those who claimed it, one after the other, this one is; 0 of none, or where they are not counted."""
 
     def identity(self) -> Hashable:
         """Which database this is: another one once another is in its place; OSError where it is away."""
@@ -71,8 +71,17 @@ class Backend(Protocol):
     def is_free(self) -> bool:
         """Whether a writer could begin now, without waiting for another; yes where that cannot be told."""
 
-    def claim(self) -> None:
-        """Be the only service that writes, until closed; Refused where another one is."""
+    def fence(self) -> None:
+        """From here on only who has claimed it may write."""
+
+    def claim(self, holder: str, lease_s: float) -> bool:
+        """Be the only service that writes, for so long unless it is renewed; no where another one is."""
+
+    def renew(self) -> bool:
+        """Be it as long again; no, for good, where another one is. OperationalError where that cannot be told."""
+
+    def release(self) -> None:
+        """Be it no more, so that another one need not wait."""
 
     def watch(self) -> Watch:
         """A watch for a thread of its own."""

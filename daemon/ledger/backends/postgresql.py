@@ -1,9 +1,10 @@
 """The ledger in a PostgreSQL database.
 
 Writers take turns, as those of a file do: each transaction begins with an advisory lock, so that numbers which it
-counts up become visible in their order. The service holds another one for as long as it lives, and a term: one that
-lost it, and whose place another took, is refused by the database itself."""
+counts up become visible in their order. The service holds a lease under a term: one whose lease is over, and whose
+place another took, is refused by the database itself."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Hashable
@@ -16,10 +17,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
+from daemon.ledger.backends.postgresql_lease import NOW, PostgresqlLease, literal
 from daemon.ledger.backends.postgresql_schema import BEGIN, create
 from daemon.ledger.rows import HINTS
 from daemon.ledger.speakable import escaping
-from daemon.ledger.tables import metadata, versions
+from daemon.ledger.tables import leases, metadata, versions
 from retrain.records.errors import Refused, Retry
 
 EXTRA = "pip install 'driftd[postgres]' into this environment"
@@ -33,8 +35,9 @@ except ImportError:
 CONNECT_S, FOLLOWER_CONNECT_S = 5, 2
 AWAY_S = 2.0
 """After it could not be reached it is not tried again for so long: each try may take CONNECT_S of whoever waits."""
-CLAIM_S = 10.0
-"""So long a service waits for the one before, whose connection the server may not have found broken yet."""
+WRITE_IDLE_S = 10.0
+"""Who writes, and then says nothing for so long, is cut off: nobody else can write meanwhile. Of a service it is the
+length of its lease, for nobody can take that before its transaction ended."""
 SETTINGS = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=10min -c client_min_messages=warning"
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10s"
@@ -45,11 +48,10 @@ NETWORK: dict[str, Any] = {
     "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
 }  # fmt: skip
 """A peer that is cut off is noticed within some ten seconds, on both sides; the defaults are hours."""
-SERVICE = "2, hashtext(current_schema())"
-"""The advisory lock of the only service that writes; that of a writer's turn is in `ledger_turn`."""
 TURN = "1, hashtext(current_schema())"
+"""The advisory lock of a writer's turn, as in `ledger_turn`."""
 TAKEN_OVER = "DRF01"
-"""The SQLSTATE of a turn that is refused because another service has the ledger."""
+"""The SQLSTATE of a turn that is refused because the lease is over."""
 HOPELESS = (
     "authentication failed", "does not exist", "pg_hba.conf", "permission denied", "no password supplied",
     "not permitted to log in", "invalid ",
@@ -58,6 +60,13 @@ HOPELESS = (
 INSTANCE = """concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
  (SELECT oid FROM pg_database WHERE datname = current_database()), current_schema())"""
 """Of the cluster and its replicas, the database in it, and the schema."""
+FIRST_WITH_LEASE = "0024"
+HAD_BY_LEASE = f"SELECT 1 FROM leases WHERE holder <> '' AND until > {NOW}"  # noqa: S608 - a name of ours
+HAD_BY_LOCK = """
+SELECT 1 FROM pg_locks JOIN pg_database ON pg_locks.database = pg_database.oid
+WHERE locktype = 'advisory' AND classid = 2 AND objid = hashtext(current_schema())::bigint & 4294967295
+  AND datname = current_database()"""
+"""Before there were leases a service held this lock."""
 NO_PARAMETERS = {"no_parameters": True}
 """Several statements at once go without any, in one round trip."""
 
@@ -70,7 +79,7 @@ class PostgresqlBackend:
         self.file, self.place = None, place_of(url)
         self.lost = ""
         self._read_only, self._connect_s = read_only, connect_s
-        self._term, self._holds = 0, False
+        self._lease, self._is_service, self._idle_ms = PostgresqlLease(self.connected), False, int(1000 * WRITE_IDLE_S)
         self._away, self._again_s = "", float("-inf")
         self._session: Any = None
         self._lock = threading.RLock()
@@ -78,6 +87,7 @@ class PostgresqlBackend:
             "postgresql+psycopg://", creator=self.connected, use_native_hstore=False, pool_use_lifo=True
         )
         event.listen(self.engine, "before_cursor_execute", escaping(nul=True), retval=True)
+        event.listen(self.engine, "handle_error", _ended)
 
     def connected(self) -> Any:
         """A new connection, which commits each statement by itself outside of BEGIN."""
@@ -99,7 +109,7 @@ class PostgresqlBackend:
     @property
     def term(self) -> int:
         """That of `claim`; 0 before."""
-        return self._term
+        return self._lease.term
 
     def identity(self) -> Hashable:
         """The same for as long as it is configured."""
@@ -108,7 +118,7 @@ class PostgresqlBackend:
     def newest_term(self) -> int:
         """That of the service that claimed it last; OperationalError where it is away."""
         with self.engine.connect() as connection:
-            return int(connection.exec_driver_sql("SELECT term FROM ledger_fence").scalar_one())
+            return int(connection.exec_driver_sql("SELECT coalesce(max(term), 0) FROM leases").scalar_one())
 
     def instance(self) -> str:
         """Which of all databases it is, by whichever name it is reached: a copy of it, as of a dump, is another one.
@@ -124,22 +134,31 @@ class PostgresqlBackend:
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def begin_write(self, connection: Connection, durable: bool) -> None:
-        """Wait for the turn, in one round trip; OperationalError where it cannot be had: another service has the ledger
-        now, or the server takes nothing, as one that is a replica still."""
-        lazy = "" if durable else "SET LOCAL synchronous_commit TO off; "
-        statement = f"{BEGIN}; {lazy}SELECT ledger_turn({self._term})"
+        """Wait for the turn, in one round trip; OperationalError where it cannot be had: this is a service, and another
+        one leads, or the server takes nothing, as one that is a replica still."""
+        if self._is_service and not self.term:
+            raise OperationalError("ledger_turn", None, psycopg.OperationalError("this service does not lead"))
         try:
-            connection.exec_driver_sql(statement, execution_options=NO_PARAMETERS)
+            self._begin_turn(connection, durable)
         except DBAPIError as error:
             if isinstance(error, OperationalError):
                 raise
             assert error.orig is not None
             if getattr(error.orig, "sqlstate", None) == TAKEN_OVER:
-                self._lose()
-            raise OperationalError(statement, None, error.orig) from None
+                connection.rollback()
+                if self.renew():  # it was over, and nobody took it
+                    self._begin_turn(connection, durable)
+                    return
+            raise OperationalError("ledger_turn", None, error.orig) from None
+
+    def _begin_turn(self, connection: Connection, durable: bool) -> None:
+        lazy = "" if durable else "SET LOCAL synchronous_commit TO off; "
+        idle = f"SET LOCAL idle_in_transaction_session_timeout TO {self._idle_ms}; "
+        turn = f"SELECT ledger_turn({literal(self._lease.holder)}, {self.term})"
+        connection.exec_driver_sql(f"{BEGIN}; {lazy}{idle}{turn}", execution_options=NO_PARAMETERS)
 
     def is_free(self) -> bool:
-        """Tried on the connection that holds the service's lock, which is so known to be alive, or renewed."""
+        """Tried on a connection of its own, which is opened again where it broke."""
         with self._lock:
             try:
                 row = self._own().execute(f"SELECT pg_try_advisory_xact_lock({TURN})").fetchone()
@@ -148,32 +167,35 @@ class PostgresqlBackend:
                 return True
         return bool(row[0])
 
-    def claim(self) -> None:
-        """Hold the service's lock from here on, under a term of one's own; OperationalError where the database is away,
-        Refused where it lets this role only read."""
-        with self._lock:
-            try:
-                until_s = time.monotonic() + CLAIM_S
-                while not self._own().execute(f"SELECT pg_try_advisory_lock({SERVICE})").fetchone()[0]:
-                    if time.monotonic() >= until_s:
-                        raise Refused(
-                            f"another service works with the ledger {self.place}",
-                            "stop that one, or give this one a database of its own",
-                        )
-                    time.sleep(0.2)
-                with self._own().transaction():
-                    self._own().execute("SELECT ledger_turn(0)")
-                    row = self._own().execute("UPDATE ledger_fence SET term = term + 1 RETURNING term").fetchone()
-            except psycopg.OperationalError as error:
-                self._drop()
-                raise OperationalError("claim", None, error) from None
-            except psycopg.Error as error:
-                self._drop()
-                raise why_not(self.place, DatabaseError("claim", None, error)) from None
-            except Refused:
-                self._drop()
-                raise
-            self._term, self._holds = int(row[0]), True
+    def fence(self) -> None:
+        """What a service begins with, which has no lease yet."""
+        self._is_service = True
+
+    def claim(self, holder: str, lease_s: float) -> bool:
+        """Take the lease where nobody else has it; OperationalError where the database is away, Refused where it lets
+        this role only read."""
+        self._idle_ms = int(1000 * lease_s)
+        try:
+            return self._lease.take(holder, lease_s)
+        except psycopg.OperationalError as error:
+            raise OperationalError("claim", None, error) from None
+        except psycopg.Error as error:
+            raise why_not(self.place, DatabaseError("claim", None, error)) from None
+
+    def renew(self) -> bool:
+        """Lengthen the lease; no, for good, where another one took it. OperationalError where that cannot be told."""
+        try:
+            if not self.lost and not self._lease.renew():
+                self.lost = f"another service took over the ledger {self.place}"
+        except psycopg.Error as error:
+            raise OperationalError("renew", None, error) from None
+        return not self.lost
+
+    def release(self) -> None:
+        """Let another one have the lease at once, if that can be told the database."""
+        with contextlib.suppress(psycopg.Error):
+            if self.term and not self.lost:
+                self._lease.give_up()
 
     def watch(self) -> "PostgresqlWatch":
         """By the snapshot of transactions, which every commit changes."""
@@ -187,35 +209,24 @@ class PostgresqlBackend:
         """Autovacuum does it."""
 
     def purge(self) -> None:
-        """All tables are written anew, and the statistics, which have examples of what they hold; the server's
-        write-ahead log, its archive and backups keep what they have."""
-        names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+        """All tables are written anew, but for the lease, which is renewed meanwhile, and the statistics, which have
+        examples of what they hold; the server's write-ahead log, its archive and backups keep what they have."""
+        names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables if table is not leases)
         with self.engine.connect() as connection:
             for wanted in (f"(FULL, ANALYZE) {names}", "(FULL) pg_statistic"):
                 connection.exec_driver_sql(f"VACUUM {wanted}", execution_options=NO_PARAMETERS)
 
     def close(self) -> None:
-        """The service's lock goes with its connection."""
+        """What is open besides the engine's connections."""
+        self._lease.close()
         with self._lock:
             self._drop()
 
     def _own(self) -> Any:
-        """The connection beside the engine's; after it broke another one, which takes the lock again if nobody has."""
+        """The connection beside the engine's."""
         if self._session is None or self._session.closed:
-            self._session, self._holds = self.connected(), False
-        if self._term and not self._holds:
-            self._claim_again()
+            self._session = self.connected()
         return self._session
-
-    def _claim_again(self) -> None:
-        """Until it is had: the server may not have found the broken connection broken yet."""
-        self._holds = bool(self._session.execute(f"SELECT pg_try_advisory_lock({SERVICE})").fetchone()[0])
-        row = self._session.execute("SELECT term FROM ledger_fence").fetchone()
-        if row is None or row[0] != self._term:
-            self._lose()
-
-    def _lose(self) -> None:
-        self.lost = f"another service took over the ledger {self.place}"
 
     def _drop(self) -> None:
         if self._session is not None:
@@ -335,9 +346,21 @@ def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: b
         )
     if not migrate:
         raise Refused(f"{place} has the older schema {found}", "start the service once: it migrates the ledger")
+    _await_older_service(backend, found)
     from daemon.ledger.migrate import upgrade
 
     upgrade(backend.engine, begin=f"{BEGIN}; SELECT pg_advisory_xact_lock({TURN})")
+
+
+def _await_older_service(backend: PostgresqlBackend, found: str) -> None:
+    """Retry while a service of an older driftd works with its own schema: it would fail, or write what is not read."""
+    busy = HAD_BY_LEASE if found >= FIRST_WITH_LEASE else HAD_BY_LOCK
+    with backend.engine.connect() as connection:
+        if connection.exec_driver_sql(busy, execution_options=NO_PARAMETERS).first() is not None:
+            raise Retry(
+                f"the ledger {backend.place} has the older schema {found}, and a service of that driftd works with it",
+                "this one begins when that one has stopped",
+            )
 
 
 def revision_of(backend: PostgresqlBackend) -> str:
@@ -352,7 +375,7 @@ def revision_of(backend: PostgresqlBackend) -> str:
         names = set(inspect(connection).get_table_names())
         if not names & {*metadata.tables, "alembic_version"}:
             return ""
-        if not {"alembic_version", "ledger_fence", "models", "files"} <= names:
+        if not {"alembic_version", "models", "files"} <= names:
             raise _foreign(backend.place)
         return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or "")
 
@@ -366,6 +389,16 @@ def _refuse_other_folder(backend: PostgresqlBackend, state_dir: Path) -> None:
             f"the ledger {backend.place} knows versions, but {state_dir} has none; nothing was changed",
             "bring the state folder of this ledger here, or name it as state_dir",
         )
+
+
+def _ended(context: Any) -> Exception | None:
+    """A session that was idle in a transaction for too long is one that broke, which psycopg takes for a fault of its
+    own."""
+    error = context.original_exception
+    if not isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+        return None
+    context.is_disconnect = True
+    return OperationalError(context.statement, None, error)
 
 
 def _foreign(place: str) -> Refused:

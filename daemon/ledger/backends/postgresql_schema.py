@@ -11,18 +11,18 @@ from retrain.durable import crash_point
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 """Whatever is configured for the role or the database: after the turn a statement sees what was committed before."""
-TURNS = """
-CREATE TABLE ledger_fence (term bigint NOT NULL);
-INSERT INTO ledger_fence VALUES (0);
-CREATE FUNCTION ledger_turn(mine bigint) RETURNS void LANGUAGE plpgsql AS $$
+TURN = """
+CREATE FUNCTION ledger_turn(mine text, mine_term bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(1, hashtext(current_schema()));
-  IF mine > 0 AND NOT EXISTS (SELECT FROM ledger_fence WHERE term = mine) THEN
-    RAISE EXCEPTION 'another service took over the ledger' USING ERRCODE = 'DRF01';
-  END IF;
+  IF mine_term = 0 THEN RETURN; END IF;
+  PERFORM FROM leases WHERE name = 'service' AND holder = mine AND term = mine_term
+    AND until > extract(epoch FROM clock_timestamp()) FOR SHARE;
+  IF NOT FOUND THEN RAISE EXCEPTION 'its lease of the ledger is over' USING ERRCODE = 'DRF01'; END IF;
 END $$
 """
-"""A transaction of the service is refused where its term is over; one of a command, which has none (0), only waits."""
+"""A transaction of the service is refused where its lease is over, and nobody else gets that before the transaction
+ends; one of a command, which has no term (0), only waits."""
 DOCUMENTS = r"""
 CREATE FUNCTION ledger_text(document text, VARIADIC keys text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -77,12 +77,12 @@ def create(engine: Engine, head: str, fill: Callable[[Connection], None] | None 
     """Make it, and have it filled, all at once or not at all, unless somebody did before; whether it was made."""
     with engine.connect() as connection:
         _several(connection, f"{BEGIN}; SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
-        is_new = connection.scalar(text("SELECT to_regclass('ledger_fence')")) is None
+        is_new = connection.scalar(text("SELECT to_regclass('file_totals')")) is None
         if is_new:
             for index in (one for table in metadata.sorted_tables for one in table.indexes):
                 index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
             metadata.create_all(connection, checkfirst=False)
-            for statements in (TURNS, DOCUMENTS, COUNTERS):
+            for statements in (TURN, DOCUMENTS, COUNTERS):
                 _several(connection, statements)
             _several(connection, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})

@@ -75,8 +75,19 @@ class SqliteBackend:
             return True
         return True
 
-    def claim(self) -> None:
+    def fence(self) -> None:
+        """As `claim`."""
+
+    def claim(self, holder: str, lease_s: float) -> bool:  # noqa: ARG002 - nobody else asks
         """The lock of the state folder has done it (`daemon.runtime.lock`)."""
+        return True
+
+    def renew(self) -> bool:
+        """For as long as that lock is held."""
+        return True
+
+    def release(self) -> None:
+        """With that lock."""
 
     def watch(self) -> "SqliteWatch":
         """By `PRAGMA data_version`."""

@@ -2,6 +2,7 @@
 servers of the same protocol differ in the rest: no rename, no condition, no ETag as a digest. So names carry digests,
 and who publishes several objects puts the one that names the others last."""
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
@@ -105,17 +106,19 @@ class ObjectStore:
         self._do("put", lambda: self._obstore.put(self._store, name, content))
 
     def get(self, name: str, path: Path, came: Callable[[int], None] = lambda _: None) -> None:
-        """An object's content to a new file; `came` hears of each part how many bytes it has. FileNotFoundError where
-        there is none."""
+        """An object's content to a new file; which is as old as that, to the second; `came` hears of each part how
+        many bytes it has. FileNotFoundError where there is none."""
         crash_point("store.before_get")
 
         def copied() -> None:
-            size = self._obstore.head(self._store, name)["size"]
+            about = self._obstore.head(self._store, name)
+            size, at = about["size"], int(about["last_modified"].timestamp())
             with path.open("wb") as file:
                 for start in range(0, size, PART):
                     end = min(start + PART, size)
                     file.write(self._obstore.get_range(self._store, name, start=start, end=end))
                     came(end - start)
+            os.utime(path, (at, at))
 
         self._do("get", copied, name)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from helpers import wait_for
 from ledgers import new_ledger
 from postgresql import PASSWORD, Server, needs_postgresql
 from sqlalchemy import func, select
@@ -26,6 +27,7 @@ from daemon.ledger import (
     files,
     followed_ledger,
     forgotten,
+    leases,
     migrate,
     models,
     open_ledger,
@@ -45,6 +47,7 @@ from retrain.records.trigger import Trigger
 pytestmark = [needs_postgresql, pytest.mark.xdist_group("postgresql")]
 LOOK = Look(1, 1, 1, 1)
 NOW = 1_790_000_000.123456
+LEASE_S = 60.0
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ def test_its_schema_is_that_of_the_tables(ledger: Ledger) -> None:
     }
     with ledger.connect() as conn:
         found = compare_metadata(MigrationContext.configure(conn), metadata)
-        assert [(one[0], str(one[1])) for one in found] == [("remove_table", "ledger_fence")]
+        assert found == []
         assert {row[0] for row in conn.exec_driver_sql(partial)} == meant
     assert "one_open_cycle" in meant
 
@@ -226,22 +229,34 @@ def test_a_writer_knows_that_another_writes(ledger: Ledger, tmp_path: Path, url:
         assert ledger.is_free()
 
 
-def test_one_service_works_with_a_ledger(
-    ledger: Ledger, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second one is refused in words that tell no secret; it may once the first ended; commands write all the while."""
-    monkeypatch.setattr("daemon.ledger.backends.postgresql.CLAIM_S", 0.0)
-    with contextlib.closing(open_ledger(tmp_path, url=url)) as second:
-        ledger.claim()
-        with pytest.raises(Refused, match="another service works with the ledger postgresql://driftd@") as refused:
-            second.claim()
-        assert PASSWORD not in str(refused.value)
-        with second.begin() as conn:
+def test_one_service_leads(ledger: Ledger, tmp_path: Path, url: str) -> None:
+    """A second one has no lease, and writes nothing, until the first gives its own up; commands write all the while. One
+    that is begun again, as after a kill, need not wait for its own, and has another term."""
+    opened = [contextlib.closing(open_ledger(tmp_path, url=url)) for _ in range(3)]
+    with opened[0] as second, opened[1] as command, opened[2] as again:
+        second.fence()
+        assert ledger.claim("here", LEASE_S) and not second.claim("there", LEASE_S)
+        with pytest.raises(OperationalError), second.begin():
+            pass
+        with command.begin() as conn:
             commands.enqueue(conn, "pause", {"model": "m"}, "me", NOW)
-        ledger.close()
-        second.claim()
+            found = leases.leader(conn)
+        assert found is not None and (found.holder, found.term) == ("here", 1) and 0 < found.left_s <= LEASE_S
+        assert again.claim("here", LEASE_S) and again.term == 2 and not ledger.renew()
+        ledger.release()
+        assert not second.claim("there", LEASE_S)
+        again.release()
+        with command.connect() as conn:
+            assert leases.leader(conn) is None
+        assert second.claim("there", LEASE_S) and second.term == 3
         with second.begin() as conn:
             models.set_paused(conn, "m", True)
+
+
+def run_out(url: str) -> None:
+    """The lease is over, as if its length had passed."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("UPDATE leases SET until = 0")
 
 
 def cut_off(url: str) -> None:
@@ -255,7 +270,7 @@ def cut_off(url: str) -> None:
 
 def test_a_service_goes_on_after_its_connections_broke(ledger: Ledger, url: str) -> None:
     """What was under way fails, and what comes next is done; the ledger is still its own."""
-    ledger.claim()
+    ledger.claim("here", LEASE_S)
     watch, before = ledger.watch(), accept(ledger, "a").seq
     with pytest.raises(OperationalError), ledger.begin() as conn:
         cut_off(url)
@@ -267,26 +282,61 @@ def test_a_service_goes_on_after_its_connections_broke(ledger: Ledger, url: str)
     assert accept(ledger, "b").seq == before + 1
     with ledger.connect() as conn:
         assert not models.get(conn, "m").paused  # type: ignore[union-attr]
-    with psycopg.connect(url) as admin:
-        held = admin.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2").fetchone()
-    assert held == (1,)
     watch.close()
 
 
 def test_a_service_whose_place_another_took_writes_nothing(ledger: Ledger, tmp_path: Path, url: str) -> None:
-    """Its connection broke, and the other began before it came back: the database refuses it."""
-    ledger.claim()
+    """Where its lease ran out and nobody took it, it goes on; else the database refuses it, for good."""
+    ledger.claim("here", LEASE_S)
+    run_out(url)
+    assert accept(ledger, "a").seq == 1 and ledger.renew()
     with contextlib.closing(open_ledger(tmp_path, url=url)) as second:
+        run_out(url)
         cut_off(url)
         with contextlib.suppress(OperationalError), second.connect():
             pass
-        second.claim()
+        assert second.claim("there", LEASE_S)
         for _ in range(2):
             with pytest.raises(OperationalError), ledger.begin() as conn:
                 models.set_paused(conn, "m", True)
         assert ledger.lost.startswith("another service took over the ledger postgresql://driftd@")
+        assert not ledger.renew() and second.renew()
         with second.connect() as conn:
             assert not models.get(conn, "m").paused  # type: ignore[union-attr]
+
+
+def test_nobody_leads_before_the_last_transaction_of_the_one_before(ledger: Ledger, tmp_path: Path, url: str) -> None:
+    """Where it is committed it counts. Where nobody is heard of within it, as of one that is cut off, the database ends
+    it, after the length of the lease."""
+    ledger.claim("here", 1.0)
+    with contextlib.closing(open_ledger(tmp_path, url=url)) as second, second.connect():
+        with ledger.begin() as conn:
+            models.set_paused(conn, "m", True)
+            assert not second.claim("there", LEASE_S)
+        with pytest.raises(OperationalError), ledger.begin() as conn:
+            models.set_paused(conn, "m", False)
+            wait_for(lambda: second.claim("there", LEASE_S))
+        with second.connect() as conn:
+            assert models.get(conn, "m").paused  # type: ignore[union-attr]
+        assert ledger.lost or not ledger.renew()
+
+
+def test_a_ledger_from_before_there_were_leases(ledger: Ledger, tmp_path: Path, url: str) -> None:
+    """While the older driftd works with it nothing is changed; then its terms are counted on."""
+    ledger.close()
+    with psycopg.connect(url, autocommit=True) as older:
+        older.execute("DROP TABLE leases")
+        older.execute("DROP FUNCTION ledger_turn")
+        older.execute("CREATE TABLE ledger_fence (term bigint NOT NULL)")
+        older.execute("INSERT INTO ledger_fence VALUES (7)")
+        older.execute("CREATE FUNCTION ledger_turn(mine bigint) RETURNS void LANGUAGE sql AS ''")
+        older.execute("UPDATE alembic_version SET version_num = '0022'")
+        older.execute("SELECT pg_advisory_lock(2, hashtext(current_schema()))")
+        with pytest.raises(Retry, match="older schema 0022"):
+            open_ledger(tmp_path, url=url)
+    with contextlib.closing(open_ledger(tmp_path, url=url)) as today:
+        assert today.claim("here", LEASE_S) and today.term == 8
+        assert accept(today, "a").seq == 1
 
 
 def test_what_cannot_be_used_is_refused_without_a_secret(postgresql: Server, tmp_path: Path) -> None:
@@ -353,17 +403,17 @@ def test_who_may_only_read_is_no_service(ledger: Ledger, postgresql: Server, tmp
     for what in (reading, f"{url}?options=-c%20default_transaction_read_only=on"):
         service = contextlib.closing(open_ledger(tmp_path, url=what))
         with service as opened, pytest.raises(Refused, match="cannot use the ledger postgresql://"):
-            opened.claim()
+            opened.claim("here", LEASE_S)
     assert ledger.is_free()
 
 
 def test_a_server_that_takes_nothing_is_away(ledger: Ledger, url: str) -> None:
     """As a replica before it is promoted: who writes waits, as while it cannot be reached, and goes on after it."""
-    ledger.claim()
+    ledger.claim("here", LEASE_S)
     with psycopg.connect(url, autocommit=True) as admin:
-        found = admin.execute("SELECT pg_get_functiondef('ledger_turn(bigint)'::regprocedure)").fetchone()
+        found = admin.execute("SELECT pg_get_functiondef('ledger_turn(text, bigint)'::regprocedure)").fetchone()
         admin.execute(
-            "CREATE OR REPLACE FUNCTION ledger_turn(mine bigint) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION ledger_turn(mine text, mine_term bigint) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
             "RAISE 'cannot execute it in a read-only transaction' USING ERRCODE = '25006'; END $$"
         )
         failures = ledger.failures
@@ -431,7 +481,7 @@ def test_a_dump_brings_it_back(ledger: Ledger, postgresql: Server, tmp_path: Pat
     ledger.close()
     postgresql.run("pg_restore", "--clean", "--if-exists", f"--dbname={url}", str(dump))
     with contextlib.closing(open_ledger(tmp_path, url=url)) as restored:
-        restored.claim()
+        assert restored.claim("here", LEASE_S)
         assert accept(restored, "c").seq == 2
         with restored.connect() as conn:
             assert [row.path for row in files.listed(conn, "m")] == ["a", "c"]
@@ -456,7 +506,7 @@ def test_two_services_that_begin_at_once_make_one_schema(postgresql: Server, tmp
         for thread in threads:
             thread.join()
         with psycopg.connect(postgresql.url("twice")) as conn:
-            assert conn.execute("SELECT count(*) FROM ledger_fence").fetchone() == (1,)
+            assert conn.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 
 
 def test_who_is_forgotten_is_nowhere_in_the_tables_files(ledger: Ledger, postgresql: Server, url: str) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import errno
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import structlog
+from helpers import wait_for
 from postgresql import Server, needs_postgresql
 from s3 import S3, needs_s3
 
@@ -132,6 +135,33 @@ def test_a_folder_becomes_what_the_ledger_names(hosts: tuple[Host, Host]) -> Non
     assert has_all_files(second.state / version)
     assert not (second.state / "snapshots/m/old.parquet").exists() and not (second.state / unnamed).exists()
     assert second.stored.fetch(named, was_copy=True).files <= 2  # what is named by what it holds is not fetched again
+
+
+def test_a_folder_follows_what_another_host_writes(hosts: tuple[Host, Host]) -> None:
+    """While another host leads: what is named comes, also what is another one under the same name, and what is not named
+    any more goes. Nothing is put. Who takes over then fetches nothing again."""
+    first, second = hosts
+    StatePaths(second.state).copied.unlink()
+    rows, rejects, version = first.snapshot(b"rows"), first.write("quarantine/m/r.jsonl", b"older"), first.version()
+    asyncio.run(first.stored())
+    named, turn = References(frozenset({rows}), frozenset({version}), frozenset({rejects})), threading.Lock()
+    second.stored.follow("ledger", lambda: named, turn)
+    assert has_all_files(second.state / version) and (second.state / rejects).read_bytes() == b"older"
+    before = (second.state / rejects).stat().st_ino
+    second.stored.follow("ledger", lambda: named, turn)
+    assert (second.state / rejects).stat().st_ino == before
+
+    at = first.stored.store.names()[rejects].at
+    wait_for(lambda: time.time() >= int(at) + 1)
+    first.write("quarantine/m/r.jsonl", b"newer")
+    more = first.snapshot(b"more")
+    asyncio.run(first.stored())
+    own, there = second.write("quarantine/m/own.jsonl", b"own"), first.names()
+    named = References(frozenset({more}), frozenset({version}), frozenset({rejects, own}))
+    second.stored.follow("ledger", lambda: named, turn)
+    assert (second.state / rejects).read_bytes() == b"newer" and (second.state / more).read_bytes() == b"more"
+    assert not (second.state / rows).exists() and first.names() == there
+    assert second.stored.fetch(named, was_copy=True).files == 0 and first.names() == there | {own}
 
 
 def test_a_folder_that_was_filled_without_a_store_is_put_into_it(hosts: tuple[Host, Host]) -> None:
@@ -273,7 +303,7 @@ def test_a_host_knows_that_another_one_took_over(hosts: tuple[Host, Host], postg
     with postgresql.ledger() as url:
         for number, is_left in ((1, False), (2, True)):
             with closing(open_ledger(tmp_path / str(number), url=url)) as ledger:
-                ledger.claim()
+                assert ledger.claim("a host", 60.0)
                 if number == 1:
                     host.stored.say_copied(ledger.place, ledger.term)
                 assert host.stored.is_left(ledger) == is_left

@@ -1,0 +1,176 @@
+"""Two hosts with one ledger and one store: one leads, the other one stands by and takes over."""
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import local_http
+import psycopg
+import pytest
+from daemon_harness import FAST, Daemon, Event, Load, drop, rows
+from helpers import wait_for
+from postgresql import PASSWORD, Server, needs_postgresql
+from relay import Relay
+from s3 import S3, needs_s3
+
+pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
+
+
+@pytest.fixture
+def url(postgresql: Server) -> Iterator[str]:
+    """Of a database with an empty ledger."""
+    with postgresql.ledger() as made:
+        yield made
+
+
+@pytest.fixture
+def make_host(make_daemon: Callable[..., Daemon], s3: S3, url: str) -> Callable[..., Daemon]:
+    """Makes a host with a folder of its own, on the same ledger, store and data as the others; it may reach the
+    database by another port."""
+    made, bucket = list[Daemon](), s3.bucket()
+
+    def make(port: int | None = None) -> Daemon:
+        service = f'page = false\nlease = "2s"\nledger_file = "url"\nstore = "{bucket}/driftd"\nstore_file = "options"'
+        host = make_daemon(FAST, service=service)
+        (host.folder / "url").write_text(url if port is None else re.sub(r":\d+/", f":{port}/", url))
+        (host.folder / "options").write_text("".join(f"{name}={value}\n" for name, value in s3.options.items()))
+        for name in ("url", "options"):
+            (host.folder / name).chmod(0o600)
+        if made:
+            host.data.rmdir()
+            host.data.symlink_to(made[0].data)
+        made.append(host)
+        return host
+
+    return make
+
+
+@pytest.fixture
+def pair(make_host: Callable[..., Daemon]) -> tuple[Daemon, Daemon, Event]:
+    """One that leads and serves its first version, one that stands by and serves it, too, and its promotion."""
+    return begun(make_host(), make_host())
+
+
+def begun(first: Daemon, second: Daemon) -> tuple[Daemon, Daemon, Event]:
+    """The first leads, the second stands by."""
+    first.start()
+    second.start()
+    assert second.wait("standing_by")["leader"] == first.wait("lease_acquired")["holder"]
+    drop(rows(1), first.data / "a.csv")
+    promoted = first.wait("version_promoted")
+    for host in (first, second):
+        host.wait("model_swapped", version=promoted["version"])
+    first.wait("cycle_finished")
+    return first, second, promoted
+
+
+def terms(url: str) -> int:
+    """The newest term."""
+    with psycopg.connect(url) as ledger:
+        row = ledger.execute("SELECT term FROM leases").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def taken(url: str) -> list[str]:
+    """The files that were taken in, in their order."""
+    with psycopg.connect(url) as ledger:
+        return [row[0] for row in ledger.execute("SELECT path FROM files ORDER BY id")]
+
+
+def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemon, Daemon, Event], url: str) -> None:
+    """Predictions of the stand-by never fail: it serves what the leader promoted, refuses labels, and takes over with
+    that model and the next file, taken once. Status says who leads, doctor finds no fault; commands on either host reach
+    the leader. The killed one stands by when it is back, and takes over where the other one is stopped in order."""
+    first, second, promoted = pair
+    assert second.predict().json() == first.predict().json()
+    refused = local_http.post(f"{second.url}/models/m/feedback", json={"labels": [{"id": "a", "label": "yes"}]})
+    assert refused.status_code == 503
+    leader = second.json("status")["leader"]
+    assert leader["holder"] == first.wait("lease_acquired")["holder"] and leader["leads"] and not leader["is_here"]
+    assert "this host stands by" in second.cli("status").stdout and "that is this host" in first.cli("status").stdout
+    for host in (first, second):
+        assert [one["what"] for one in host.json("doctor") if one["level"] == "error"] == []
+    second.cli("pause", "m")
+    assert first.json("status")["models"]["m"]["paused"]
+    second.cli("resume", "m")
+
+    with Load(second.predict) as load:
+        first.kill()
+        acquired = second.wait("lease_acquired", term=2)
+        second.wait("leader_gone", term=1)
+        drop(rows(2), first.data / "b.csv")
+        second.wait("file_accepted", file="b.csv")
+        second.wait("service_ready", since=second.events.index(acquired))
+    assert not load.failures and promoted["version"] in load.versions
+    assert taken(url) == ["a.csv", "b.csv"] and second.json("status")["leader"]["is_here"]
+
+    since = len(first.events)
+    first.start()
+    first.wait("standing_by", since=since, term=2)
+    assert second.stop() == 0
+    assert first.wait("lease_acquired", since=since)["term"] == 3
+    assert not list(first.seen("leader_gone", since=since))
+    assert first.stop() == 0
+    assert PASSWORD not in "\n".join([*first.raw, *second.raw])
+
+
+@pytest.mark.long
+def test_a_leader_that_stands_still_writes_nothing_once_it_goes_on(
+    pair: tuple[Daemon, Daemon, Event], url: str
+) -> None:
+    """It is stopped amid a cycle with its trainer. The other one takes over and ends that cycle; once the first goes on
+    it ends what it began and stands by, and the other one's promotion is swapped there."""
+    first, second, promoted = pair
+    drop(rows(2, 2000, shift=2.0, flip=True), first.data / "b.parquet")
+    first.wait("stage_started", stage="train", since=first.events.index(promoted))
+    assert first.process is not None
+    os.kill(first.process.pid, signal.SIGSTOP)
+    since = len(first.events)
+    second.wait("lease_acquired", term=2)
+    better = second.wait("version_promoted")
+    drop(rows(3), first.data / "c.csv")
+    second.wait("file_accepted", file="c.csv")
+    second.wait("cycle_finished", since=second.events.index(better))
+    os.kill(first.process.pid, signal.SIGCONT)
+    first.wait("lease_lost", since=since, term=1)
+    first.wait("standing_by", since=since, term=2)
+    wait_for(lambda: first.predict().json() == second.predict().json())
+    wait_for(lambda: children(first.process.pid) == 1, what="only its server is left")  # type: ignore[union-attr]
+    for event in ("file_accepted", "version_promoted", "cycle_finished", "stage_finished"):
+        assert not list(first.seen(event, since=since))
+    assert taken(url) == ["a.csv", "b.parquet", "c.csv"] and terms(url) == 2
+    assert len(second.json("versions", "m")) == 2
+    assert first.stop() == 0 and second.stop() == 0
+
+
+@pytest.mark.long
+def test_a_leader_that_is_cut_off_stands_by_once_it_is_back(
+    make_host: Callable[..., Daemon], postgresql: Server, url: str
+) -> None:
+    """From the database alone, as by a cable that is unplugged: it goes on to serve, and takes no file in, which the
+    other one does. Back, it stands by, and takes over once the other one is gone."""
+    with Relay(postgresql.port) as relay:
+        first, second, _ = begun(make_host(relay.port), make_host())
+        relay.hold()
+        second.wait("lease_acquired", term=2)
+        drop(rows(2), first.data / "b.csv")
+        second.wait("file_accepted", file="b.csv")
+        assert first.predict().status_code == 200
+        relay.go_on()
+        first.wait("lease_lost", term=1)
+        first.wait("standing_by", term=2)
+        second.kill()
+        first.wait("lease_acquired", term=3)
+        drop(rows(3), first.data / "c.csv")
+        first.wait("file_accepted", file="c.csv")
+        assert taken(url) == ["a.csv", "b.csv", "c.csv"]
+        assert not list(first.seen("file_accepted", file="b.csv"))
+        assert first.stop() == 0
+
+
+def children(pid: int) -> int:
+    """How many processes it has."""
+    return len(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split())
