@@ -89,8 +89,8 @@ class Recommending:
                 ledger,
                 _answering(slots[name]),
                 items_name(config, name),
-                follows,
                 clock,
+                follows,
             )
             for name, settings in self._settings.items()
         }

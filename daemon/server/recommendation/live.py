@@ -45,8 +45,8 @@ class LiveModel:
     ledger: Ledger
     served: Callable[[], Iterable[ServedRecommender]]
     items: str | None = None
-    by_description: bool = False
     clock: Callable[[], float] = time.time
+    by_description: bool = False
     catalogue: Catalogue | None = None
     own: Own = field(default_factory=dict)
     counted: Standing | None = None
