@@ -89,8 +89,8 @@ EVENTS = (
         "committed waits", "reason", "`driftd doctor` looks at it; work goes on by itself once it answers"),
     Event("store_reached", "info", "the object store answers again, and the work goes on", "seconds",
         ends="store_awaited"),
-    Event("store_fetched", "info", "at the start: the state folder was no copy of what this ledger names, and has its "
-        "files now", "files bytes seconds"),
+    Event("store_fetched", "info", "at the start, or while another host leads: the state folder was no copy of what "
+        "this ledger names, and has its files now", "files bytes seconds"),
     Event("store_fetching", "info", "every ten seconds of a fetch from the object store: how far it is",
         "files of_files bytes of_bytes"),
     Event("follower_silent", "warning", "a [host without control](store.md#servers-on-other-hosts) has said nothing of "

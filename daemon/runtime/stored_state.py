@@ -193,21 +193,23 @@ class StoredState:
         """Have of the state folder's lasting files those that the ledger at this `place` names now, as the store has
         them, while another host leads: what is not named goes, nothing is put. Who fetches what is served meanwhile
         takes turns with it. StoreFailed, Retry, Refused, as `fetch`, and errors of `look`."""
-        was_copy = self._copied(place) is not None
+        was_copy, began_s = self._copied(place) is not None, self._clock()
         with turn:
             named = look()
             there, _ = self._compared(named, was_copy)
+        fresh = [name for name, one in sorted(there.items()) if not self._is_here(name, one)]
         for folder in sorted(one for one in named.versions if f"{one}/{MANIFEST}" in there):
             with turn:
                 self.fetch_version(folder)
-        fresh = [name for name, one in sorted(there.items()) if not self._is_here(name, one)]
-        fresh = [name for name in fresh if not name.startswith(f"{VERSIONS}/")]
-        sizes = [there[name].size for name in fresh]
+        plain = [name for name in fresh if not name.startswith(f"{VERSIONS}/")]
+        sizes = [there[name].size for name in plain]
         self._has_room(sum(sizes))
         with self._fetches(sizes):
-            self.side_by_side(self._get_one, fresh)
+            self.side_by_side(self._get_one, plain)
         if not was_copy:
             self.say_copied(place, OF_NO_TERM)
+            seconds = round(self._clock() - began_s, 1)
+            log.info("store_fetched", files=len(fresh), bytes=sum(there[name].size for name in fresh), seconds=seconds)
 
     def _compared(
         self, named: References, was_copy: bool, owner: Owner | None = None

@@ -75,7 +75,8 @@ def test_another_host_goes_on_with_all_that_was_committed(make_host: Callable[..
 
     second = on_another(first, make_host())
     second.start()
-    assert second.wait("store_fetched")["files"] > 10
+    second.wait("store_fetched")
+    second.wait("lease_acquired", term=2)
     second.wait("model_swapped", version=promoted["version"])
     assert second.predict().json() == answer
     drop(rows(3), second.data / "c.csv")
