@@ -325,7 +325,7 @@ def test_a_ledger_from_before_there_were_leases(ledger: Ledger, tmp_path: Path, 
     """While the older driftd works with it nothing is changed; then its terms are counted on."""
     ledger.close()
     with psycopg.connect(url, autocommit=True) as older:
-        older.execute("DROP TABLE leases")
+        older.execute("DROP TABLE leases, uploads")
         older.execute("DROP FUNCTION ledger_turn")
         older.execute("CREATE TABLE ledger_fence (term bigint NOT NULL)")
         older.execute("INSERT INTO ledger_fence VALUES (7)")
