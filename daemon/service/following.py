@@ -66,7 +66,7 @@ class Following:
 
     def __init__(
         self, config: Config, ledger: Ledger, stored: StoredState, changed: Callable[[], None],
-        keeps: threading.Lock | None = None,
+        keeps: "threading.Lock | None" = None,
     ) -> None:  # fmt: skip
         self._ledger, self._stored, self._changed, self._keeps = ledger, stored, changed, keeps
         self.config, self._paths = config, config.paths

@@ -27,7 +27,7 @@ class ServingHost:
 
     def __init__(
         self, config: Config, ledger: Ledger, stored: StoredState, servers: Servers, url: str,
-        keeps: threading.Lock | None = None,
+        keeps: "threading.Lock | None" = None,
     ) -> None:  # fmt: skip
         self._stored, self._serving = stored, Serving()
         self._following = Following(config, ledger, stored, servers.follow, keeps)
