@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: failover mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: hosts failover mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -60,6 +60,9 @@ screenshots: $(VENV)/.installed-dev ## play the example and take the README's pi
 
 forget-proof: $(VENV)/.installed-dev ## forget people in two hundred random states, half of them of a recommender, each with a kill in the middle; minutes
 	$(BIN)/python -m pytest -q tests/daemon/service/test_forgetting.py tests/daemon/service/test_forgetting_events.py -m long -n 0
+
+hosts: $(VENV)/.installed-dev ## kill, stop and unplug three hosts with one ledger and one store, a thousand times; hours; root, and the packages of `make engines`; HOSTS="--faults 50 --only unplugged"
+	PYTHONPATH=tests $(BIN)/python -m host_faults $(HOSTS)
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
 	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)

@@ -6,10 +6,11 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from daemon_harness import free_port
@@ -20,7 +21,7 @@ PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(p
 NO_SERVER = "there is no PostgreSQL server: `apt install postgresql`"
 needs_postgresql = pytest.mark.skipif(PROGRAMS is None, reason=NO_SERVER)
 PASSWORD = "correct-horse"
-FAST = "-c fsync=off -c shared_buffers=16MB -c max_connections=60 -c listen_addresses=127.0.0.1 -c autovacuum=off"
+FAST = "-c fsync=off -c shared_buffers=16MB -c max_connections=60 -c autovacuum=off"
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,28 @@ class Server:
 
     folder: Path
     port: int
+    address: str = "127.0.0.1"
 
     def url(self, database: str, password: str = PASSWORD, port: int | None = None) -> str:
         """Of one of its databases."""
-        return f"postgresql://driftd:{password}@127.0.0.1:{port or self.port}/{database}"
+        return f"postgresql://driftd:{password}@{self.address}:{port or self.port}/{database}"
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It answers nobody meanwhile, and refuses nobody."""
+        first = psutil.Process(int((self.folder / "data/postmaster.pid").read_text().splitlines()[0]))
+        stopped = []
+        first.suspend()
+        try:
+            for process in first.children():
+                with suppress(psutil.Error):
+                    process.suspend()
+                    stopped.append(process)
+            yield
+        finally:
+            for process in (*stopped, first):
+                with suppress(psutil.Error):
+                    process.resume()
 
     def run(self, program: str, *arguments: str) -> None:
         """One of the package's programs, to its end."""
@@ -65,10 +84,10 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """One that runs; root starts it as the package's user, for PostgreSQL refuses root."""
+def running_server(address: str = "127.0.0.1") -> Iterator[Server]:
+    """One that runs, for all who reach that address; root starts it as the package's user, for PostgreSQL refuses root."""
     folder = Path(tempfile.mkdtemp(prefix="driftd-postgresql-"))
-    server = Server(folder, free_port())
+    server = Server(folder, free_port(), address)
     (folder / "password").write_text(PASSWORD)
     if os.geteuid() == 0:
         for path in (folder, folder / "password"):
@@ -77,7 +96,9 @@ def running_server() -> Iterator[Server]:
     try:
         _run("initdb", "-D", data, "-U", "driftd", "-A", "scram-sha-256", "--pwfile", str(folder / "password"),
              "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", folder=folder)  # fmt: skip
-        options = f"-p {server.port} -c unix_socket_directories={folder} {FAST}"
+        with (folder / "data/pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {address}/24 scram-sha-256\n")
+        options = f"-p {server.port} -c listen_addresses={address} -c unix_socket_directories={folder} {FAST}"
         _run("pg_ctl", "-w", "-t", "120", "-D", data, "-l", str(folder / "log"), "-o", options, "start", folder=folder)
         try:
             yield server

@@ -53,7 +53,7 @@ osd crush chooseleaf type = 0
 mon allow pool size one = true
 osd class load list = *
 osd class default list = *
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint={address}:{port}
 rgw max concurrent requests = 64
 rgw thread pool size = 16
 debug mon = 0
@@ -69,13 +69,14 @@ class S3:
 
     folder: Path
     port: int
+    address: str = "127.0.0.1"
 
     @property
     def options(self) -> Mapping[str, str]:
         """How it is reached, as the environment's variables say it."""
         return {
             "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": f"http://{self.address}:{self.port}",
         }  # fmt: skip
 
     def bucket(self) -> str:
@@ -148,10 +149,10 @@ class S3:
 
 
 @contextmanager
-def running_s3() -> Iterator[S3]:
-    """One monitor, one store of objects in memory, one gateway."""
+def running_s3(address: str = "127.0.0.1") -> Iterator[S3]:
+    """One monitor, one store of objects in memory, one gateway that listens there."""
     folder = Path(tempfile.mkdtemp(prefix="driftd-s3-"))
-    server = S3(folder, free_port())
+    server = S3(folder, free_port(), address)
     try:
         _start(server)
         yield server
@@ -164,7 +165,9 @@ def running_s3() -> Iterator[S3]:
 def _start(server: S3) -> None:
     folder, fsid, mon, osd = server.folder, str(uuid.uuid4()), free_port(), str(uuid.uuid4())
     configuration, keys = folder / "ceph.conf", str(folder / "keyring")
-    configuration.write_text(CONFIGURATION.format(folder=folder, fsid=fsid, mon=mon, port=server.port))
+    configuration.write_text(
+        CONFIGURATION.format(folder=folder, fsid=fsid, mon=mon, address=server.address, port=server.port)
+    )
     for name in ("mon", "osd"):
         (folder / name).mkdir()
     of = ("-c", str(configuration))
