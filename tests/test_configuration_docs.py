@@ -14,6 +14,8 @@ SAMPLE = {
     "name": "ops",
     "query": "SELECT 1",
     "watermark": "at",
+    "tracking_uri": "http://127.0.0.1:5000",
+    "url": "http://127.0.0.1:5000/api/v1/lineage",
 }
 KEYS = [
     pytest.param(section, kind, name, id=f"{section}.{name}")

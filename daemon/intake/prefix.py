@@ -253,7 +253,7 @@ class PrefixIntake(Intake):
         with hidden.open("wb") as file:
             while await self._beside(_write_next, parts, file):
                 pass
-        hidden.rename(final)
+        durable.rename(hidden, final, "prefix.fetch")
         durable.crash_point("prefix.fetched")
         return final
 

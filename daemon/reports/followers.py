@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.config.paths import StatePaths
-from daemon.runtime.stored_state import Fetching, fetching_sentence
+from daemon.runtime.fetching import Fetching, fetching_sentence
 from drift.notation import counted
 
 SILENT_S = 60.0

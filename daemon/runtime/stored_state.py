@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from daemon.config.paths import FORGET_KEY, KEPT_FOLDERS, SNAPSHOTS, SPOOL, VERSIONS, StatePaths
 from daemon.ledger import Ledger
 from daemon.ledger.references import References, references_of
+from daemon.runtime.fetching import Fetching
 from daemon.runtime.lock import is_held
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
@@ -83,16 +84,6 @@ class Swept:
 
     deleted: int
     put: int
-
-
-@dataclass
-class Fetching:
-    """How far a fetch is."""
-
-    of_files: int
-    of_bytes: int
-    files: int = 0
-    bytes: int = 0
 
 
 class StoredState:
@@ -602,18 +593,6 @@ class StoredState:
         if self.reason:
             log.info("store_reached", seconds=round(self._clock() - self._failed_s, 1))
         self.reason = ""
-
-
-def fetching_sentence(fetching: Fetching | None) -> str:
-    """How far a fetch is, for people.
-
-    >>> fetching_sentence(Fetching(10, 4_000_000_000, 3, 1_200_000_000))
-    'fetched 1.20 of 4.00 GB, 3 of 10 files, from the object store'
-    """
-    if fetching is None:
-        return "waiting for the object store"
-    of_bytes = f"{fetching.bytes / 1e9:.2f} of {fetching.of_bytes / 1e9:.2f} GB"
-    return f"fetched {of_bytes}, {fetching.files:,} of {fetching.of_files:,} files, from the object store"
 
 
 def _is_last(name: str) -> bool:

@@ -19,6 +19,7 @@ from daemon.ledger import Ledger, leases, open_ledger, waiting_ledger
 from daemon.ledger.leases import Leader
 from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared
+from daemon.runtime.fetching import fetching_sentence
 from daemon.runtime.ledgers import ledger_url
 from daemon.runtime.lock import holder_of, sole_owner
 from daemon.runtime.log import both, configure, get_logger
@@ -26,7 +27,7 @@ from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
-from daemon.runtime.stored_state import StoredState, fetching_sentence
+from daemon.runtime.stored_state import StoredState
 from daemon.runtime.stores import NEEDS_DATABASE, configured_store, data_store
 from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within

@@ -15,11 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.config.config import Config, ConfigErrors, load_config, selected
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
+from daemon.runtime.fetching import fetching_sentence
 from daemon.runtime.ledgers import ledger_place, ledger_url, open_configured
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import supervise
-from daemon.runtime.stored_state import StoredState, fetching_sentence
+from daemon.runtime.stored_state import StoredState
 from daemon.runtime.stores import configured_store
 from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
 from daemon.server.tokens import load_tokens, warn_of_open_token_files

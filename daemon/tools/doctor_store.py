@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from daemon.config.config import Config
 from daemon.ledger import files
 from daemon.reading.digest import file_digest
-from daemon.runtime.stored_state import Fetching, fetching_sentence
+from daemon.runtime.fetching import Fetching, fetching_sentence
 from drift.notation import counted
 
 READ_BYTES = 4 * 10**9

@@ -101,7 +101,7 @@ def test_labels_that_are_held_keep_no_approved_class_from_its_cycle(tmp_path):
         async def take(name, text):
             path = context.data_dir / name
             path.write_text(text)
-            feedback = {"at": path} if name.endswith(".jsonl") else {}
+            feedback = {"at": path, "by_name": True} if name.endswith(".jsonl") else {}
             assert await take_file(context, Taking(name, look(path), **feedback)) is Taken.ACCEPTED
             with context.shared.ledger.connect() as conn:
                 held = [row.path for row in files.listed(conn, "m", "held")]

@@ -63,7 +63,7 @@ def states(tmp_path):
                 for name, text in contents.items():
                     path = context.data_dir / name
                     path.write_text(text)
-                    feedback = {"at": path} if name.endswith(".jsonl") else {}
+                    feedback = {"at": path, "by_name": True} if name.endswith(".jsonl") else {}
                     before = checks_s(context)
                     assert await take_file(context, Taking(name, look(path), **feedback)) is Taken.ACCEPTED
                     spent[name] = checks_s(context) - before

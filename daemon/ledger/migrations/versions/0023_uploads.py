@@ -14,5 +14,5 @@ def upgrade() -> None:
         sa.Column("kind", sa.String, primary_key=True),
         sa.Column("model", sa.String, primary_key=True),
         sa.Column("host", sa.String, primary_key=True),
-        sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
     )
