@@ -9,7 +9,7 @@ import msgspec
 
 from daemon.config.config import Config
 from daemon.config.registries import MlflowSettings, OpenLineageSettings
-from daemon.runtime.secret_files import read_secret, secret_file
+from daemon.runtime.secret_files import read_secret, secret_file, variables
 from retrain.operations import Request, Result
 from retrain.records.errors import Refused
 
@@ -80,17 +80,8 @@ class MirrorRequest(Request[MirrorResult], frozen=True, kw_only=True):
 def mlflow_options(config: Config, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """How the server is reached, by the names of MLflow's variables: those of the file before those of the environment.
     Refused says which line is none, and nothing that is in it."""
-    found = {name: value for name, value in environment.items() if name in OPTIONS and value}
-    if config.mlflow is None or (file := _mlflow_file(config, config.mlflow, environment)) is None:
-        return found
-    for number, line in enumerate(read_secret(file).decode("utf-8", "replace").splitlines(), 1):
-        name, sign, value = line.strip().removeprefix("export ").partition("=")
-        if not name or name.startswith("#"):
-            continue
-        if not sign or name.strip() not in OPTIONS:
-            raise Refused(f"{file}, line {number}: expected one of {', '.join(OPTIONS[:4])} … and = behind it")
-        found[name.strip()] = value.strip().strip("\"'")
-    return found
+    file = None if config.mlflow is None else _mlflow_file(config, config.mlflow, environment)
+    return variables(file, OPTIONS, environment)
 
 
 def lineage_key(config: Config, environment: Mapping[str, str]) -> str | None:

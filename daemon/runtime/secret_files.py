@@ -2,11 +2,14 @@
 that a new one holds at once."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from daemon.config.config import Config
 from retrain.records.errors import Refused
+
+TOLD = 6
+"""Names that are told of those that are expected."""
 
 
 def secret_file(config: Config, given: str | None, credential: str, environment: Mapping[str, str]) -> Path | None:
@@ -25,3 +28,19 @@ def read_secret(file: Path) -> bytes:
         return file.read_bytes().strip()
     except OSError as error:
         raise Refused(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def variables(file: Path | None, known: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The known variables of a file, before those of the environment. Refused says which line is none, and nothing
+    that is in it; also where it cannot be read."""
+    found = {name: value for name, value in environment.items() if name in known and value}
+    if file is None:
+        return found
+    for number, line in enumerate(read_secret(file).decode("utf-8", "replace").splitlines(), 1):
+        name, sign, value = line.strip().removeprefix("export ").partition("=")
+        if not name or name.startswith("#"):
+            continue
+        if not sign or name.strip() not in known:
+            raise Refused(f"{file}, line {number}: expected one of {', '.join(known[:TOLD])} … and = behind it")
+        found[name.strip()] = value.strip().strip("\"'")
+    return found

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from daemon.config.config import Config
-from daemon.runtime.secret_files import read_secret, secret_file
-from retrain.records.errors import Refused
+from daemon.runtime.secret_files import secret_file, variables
 from retrain.store.backends.objects import OPTIONS, ObjectStore
 
 CREDENTIAL = "driftd-store"
@@ -34,26 +33,12 @@ def data_store(config: Config, name: str, environment: Mapping[str, str] = os.en
 def store_options(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
     """By the names of the environment's variables: those of the file before those of the environment. Refused says
     which line is none, and nothing that is in it."""
-    return _options(_file(config, environment), environment)
+    return variables(_file(config, environment), OPTIONS, environment)
 
 
 def data_options(config: Config, name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """The same of a model's data: those of its own file, else those of the store."""
-    return _options(_data_file(config, name, environment), environment)
-
-
-def _options(file: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
-    found = {name: value for name, value in environment.items() if name in OPTIONS and value}
-    if file is None:
-        return found
-    for number, line in enumerate(read_secret(file).decode("utf-8", "replace").splitlines(), 1):
-        name, sign, value = line.strip().removeprefix("export ").partition("=")
-        if not name or name.startswith("#"):
-            continue
-        if not sign or name.strip() not in OPTIONS:
-            raise Refused(f"{file}, line {number}: expected one of {', '.join(OPTIONS[:6])} … and = behind it")
-        found[name.strip()] = value.strip().strip("\"'")
-    return found
+    return variables(_data_file(config, name, environment), OPTIONS, environment)
 
 
 def store_files(config: Config, environment: Mapping[str, str]) -> Iterator[Path]:

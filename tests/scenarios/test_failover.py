@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -15,13 +15,6 @@ from relay import Relay
 from s3 import S3, needs_s3
 
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
-
-
-@pytest.fixture
-def url(postgresql: Server) -> Iterator[str]:
-    """Of a database with an empty ledger."""
-    with postgresql.ledger() as made:
-        yield made
 
 
 @pytest.fixture

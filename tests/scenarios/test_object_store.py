@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +20,6 @@ from daemon.ledger.references import references_of
 UNADJUSTED = "[models.m.adaptation]\narchive = 1\nrecalibration = false\n"
 """An answer changes with a promotion alone."""
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
-
-
-@pytest.fixture
-def url(postgresql: Server) -> Iterator[str]:
-    """Of a database with an empty ledger."""
-    with postgresql.ledger() as made:
-        yield made
 
 
 @pytest.fixture

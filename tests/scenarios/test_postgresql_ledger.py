@@ -4,7 +4,7 @@ import contextlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -20,13 +20,6 @@ pytestmark = [needs_postgresql, pytest.mark.xdist_group("postgresql")]
 SAME = 2
 """The same trouble is told once, in the words of what broke off and in those of what is refused."""
 SERVICE = 'page = false\nledger_file = "ledger-url"'
-
-
-@pytest.fixture
-def url(postgresql: Server) -> Iterator[str]:
-    """Of a database with an empty ledger."""
-    with postgresql.ledger() as made:
-        yield made
 
 
 def test_a_model_lives_and_a_killed_service_resumes(make_daemon: Callable[..., Daemon], url: str) -> None:

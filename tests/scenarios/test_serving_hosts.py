@@ -15,7 +15,7 @@ from event_logs import log
 from haproxy import haproxy, is_ready, needs_haproxy
 from helpers import wait_for
 from hosts import MakeHost, host_maker
-from postgresql import PASSWORD, Server, needs_postgresql
+from postgresql import PASSWORD, needs_postgresql
 from s3 import S3, needs_s3
 
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
@@ -52,13 +52,6 @@ recommendation = { every = "1s" }
 intake = { settle = "200ms", rescan = "500ms" }
 triggers = { first_rows = 1500, growth = false, cooldown = "100ms" }
 """
-
-
-@pytest.fixture
-def url(postgresql: Server) -> Iterator[str]:
-    """Of a database with an empty ledger."""
-    with postgresql.ledger() as made:
-        yield made
 
 
 @pytest.fixture

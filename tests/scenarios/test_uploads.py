@@ -1,6 +1,6 @@
 """What is posted and answered on a host without control reaches the ledger, each once, whoever is killed meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import local_http
@@ -9,7 +9,7 @@ import pytest
 from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
 from hosts import MakeHost, host_maker
-from postgresql import Server, needs_postgresql
+from postgresql import needs_postgresql
 from s3 import S3, needs_s3
 
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
@@ -35,13 +35,6 @@ CONTROL = (
     "store.before_get", "receive.before_rename", "receive.after_rename", "control.file_committed",
     "labels.remove_segment.before_remove", "prediction_log.committed", "store.before_delete",
 )  # fmt: skip
-
-
-@pytest.fixture
-def url(postgresql: Server) -> Iterator[str]:
-    """Of a database with an empty ledger."""
-    with postgresql.ledger() as made:
-        yield made
 
 
 @pytest.fixture
