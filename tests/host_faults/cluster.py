@@ -73,7 +73,7 @@ class Host(Daemon):
             state_dir = "state"
             drain = "0s"
             listen = "{network.address(number)}:{PORT}"
-            tokens_file = "tokens"
+            admin_token_file = "tokens"
             min_free = "1MB"
             page = false
             """)

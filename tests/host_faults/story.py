@@ -4,6 +4,7 @@ Whatever happens, at the end each file is taken once, each acknowledged label is
 nothing was written by a host whose term had ended, every host serves what was promoted last, and no request failed while
 a host lived."""
 
+import json
 import random
 import secrets
 import threading
@@ -140,7 +141,7 @@ class Story:
                 return f"{model} has no promotion"
             body = {"rows": [{"x": 0.3, "z": -1.0, "colour": "red", "id": "q"}]}
             answer = self.cluster.ask(f"/models/{model}/predict", body, [host])
-            wanted = newest[0][0][0]["version"]
+            wanted = json.loads(newest[0][0])[0]["version"]
             if answer is None or answer.json()["version"] != wanted:
                 return f"host {host.number} does not serve {wanted} of {model}: {answer and answer.json()['version']}"
         return ""
