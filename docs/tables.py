@@ -137,8 +137,7 @@ def toml(value: Any, field: FieldInfo) -> str:
     """A value of a field as TOML, in the unit in which it is written."""
     units = [UNITS[part.func] for part in field.metadata if isinstance(part, BeforeValidator) and part.func in UNITS]
     if isinstance(value, Budget):
-        every = f"{value.files} batches" if value.seconds is None else duration(value.seconds)
-        return f'"{value.retrains:g} per {every}"'
+        return f'"{value}"'
     if units:
         return f'"{units[0](value)}"'
     return f"{value:g}" if isinstance(value, float) else json.dumps(value)

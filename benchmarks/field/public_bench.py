@@ -2,9 +2,9 @@
 
 The bench states λ as ρ times what a retrain gains if there is one at every period. Its policies do not know λ; the
 daemon is given it as its price (`triggers.regret`, a share of the loss that a replay with the default price came to)
-without the growth rule, which knows no price, or not at all. What it decides is judged twice: served by the bench's
-models, as the bench judges its own policies, and as the daemon served: the same estimator, its own rows, windows and
-layers. Regret is to the bench's oracle, which knows all models of the bench, but not the daemon's layers."""
+without the growth rule and the budget, which know no price, or not at all. What it decides is judged twice: served by
+the bench's models, as the bench judges its own policies, and as the daemon served: the same estimator, its own rows,
+windows and layers. Regret is to its oracle, which knows all models of the bench, but not the daemon's layers."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ def _bench(case: Case, tools: Tools, name: str, after: Mapping[str, Sequence[int
 
 def _priced(case: Case, share: float) -> dict[str, Any]:
     """The daemon with the price of a retrain as a share of its usual loss."""
-    return _own(case, ESTIMATOR, {"regret": round(max(share, LEAST_SHARE), 6), "growth": False})
+    return _own(case, ESTIMATOR, {"regret": round(max(share, LEAST_SHARE), 6), "growth": False, "retrains": False})
 
 
 def _own(case: Case, estimator: Mapping[str, Any], triggers: Mapping[str, Any]) -> dict[str, Any]:

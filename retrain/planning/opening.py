@@ -8,7 +8,7 @@ from retrain.planning import regret
 from retrain.records.action import Action, ObserveOnly, OpenCycle, Wait
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState, Regret
-from retrain.records.settings import ModelSettings
+from retrain.records.settings import ModelSettings, TriggerSettings
 from retrain.records.trigger import Trigger
 
 Plan = tuple[PlannerState, Action]
@@ -36,7 +36,7 @@ def open_cycle(
     checks = [evidence.check for evidence in observation.evidence]
     window = regret.window_choice(state.regret)
     twin = state.regret.twin
-    spent = _spent(state, trigger)
+    spent = _spent(state, trigger, settings.triggers)
     is_challenger = settings.is_elsewhere and trigger.kind != "reference"  # whose reference stays
     growing = observation.labelled_rows if trigger.kind == "growth" or is_challenger else 0
     trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
@@ -67,14 +67,15 @@ def newest_assessed(state: PlannerState, observation: Observation) -> int:
     return max([state.base_seq, *(one.seq for one in observation.assessments)])
 
 
-def _spent(state: PlannerState, trigger: Trigger) -> Regret:
-    """The budget after a retrain that nobody ordered; what it was for begins anew."""
+def _spent(state: PlannerState, trigger: Trigger, triggers: TriggerSettings) -> Regret:
+    """The budget, if there is one, after a retrain that nobody ordered; what it was for begins anew."""
     anew = regret.emptied(state.regret)
     match trigger.kind:
         case "first_model" | "manual" | "adopt" | "schedule" | "environment" | "schema" | "prepare" | "reference":
             return anew
         case "regret" | "drift" | "performance" | "age" | "new_data" | "growth":
-            return replace(anew, credit=anew.credit - 1, retrains=anew.retrains + 1)
+            cost = 0.0 if triggers.retrains is None else 1.0
+            return replace(anew, credit=anew.credit - cost, retrains=anew.retrains + 1)
         case _:
             assert_never(trigger.kind)
 

@@ -81,7 +81,10 @@ def emptied(regret: Regret) -> Regret:
 
 
 def earned(regret: Regret, batches: float, settings: TriggerSettings) -> Regret:
-    """After so much more data was taken in (see `retrain.rows.batches`), for a budget per batches."""
+    """After so much more data was taken in (see `retrain.rows.batches`), for a budget per batches. Without a budget
+    nothing is earned or spent, and what was is forgotten."""
+    if settings.retrains is None:
+        return replace(regret, credit=0.0)
     if settings.retrains.files is None:
         return regret
     return replace(regret, credit=regret.credit + settings.retrains.rate * batches)
@@ -89,7 +92,7 @@ def earned(regret: Regret, batches: float, settings: TriggerSettings) -> Regret:
 
 def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:
     """After time has passed, for a budget per time."""
-    if settings.retrains.seconds is None:
+    if settings.retrains is None or settings.retrains.seconds is None:
         return regret
     since = regret.credited_at if regret.credited_at is not None else now
     return replace(regret, credit=regret.credit + settings.retrains.rate * max(0.0, now - since), credited_at=now)

@@ -38,10 +38,10 @@ def candidates(settings: ModelSettings) -> list[Candidate]:
     prices = {"a lower price of a retrain": price / 2, "a higher price of a retrain": price * 2}
     grid = [Candidate(name, "triggers", {"regret": one}, {"regret": f"{one:g}"}) for name, one in prices.items()]
     budget = triggers.retrains
-    if budget.files is not None:
+    if budget is not None and budget.files is not None:
         for name, factor in (("half the budget", 0.5), ("twice the budget", 2.0)):
             changed = replace(budget, retrains=budget.retrains * factor)
-            toml = {"retrains": f'"{changed.retrains:g} per {changed.files} batches"'}
+            toml = {"retrains": f'"{changed}"'}
             grid.append(Candidate(name, "triggers", {"retrains": changed}, toml))
     earlier = round(1 + (growth - 1) / 2, 2)
     grid.append(Candidate("growth earlier", "triggers", {"growth": earlier}, {"growth": f"{earlier:g}"}))

@@ -60,8 +60,9 @@ class TriggerSettings(Frozen):
     retrains: RetrainBudget = Budget(20.0, 100, None)
     """The budget of retrains that nobody ordered: per batches (`"10 per 100 batches"`: a file of 200 to 1,000 rows is
     one, a shorter one a part, a longer one up to three) or per time (`"2 per week"`, `"1 per 12h"`); the price doubles
-    with each retrain ahead of its pace, and none is opened more than two ahead. Of a recommendation `"15 per 100
-    batches"`."""
+    with each retrain ahead of its pace, and none is opened more than two ahead. `false`: none, where
+    [`regret` is what a retrain costs](deciding.md#telling-the-daemon-what-a-retrain-costs). Of a recommendation
+    `"15 per 100 batches"`."""
     drift_prior: float = Field(default=0.8, gt=0, le=1)
     """The price is this much of itself while the data drift: drift makes a gain more credible, it proves none; `1`
     leaves it out."""

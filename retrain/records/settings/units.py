@@ -78,16 +78,30 @@ class Budget:
         """Retrains that one labelled file, or one second, earns."""
         return self.retrains / (self.files if self.files is not None else self.seconds or 1.0)
 
+    def __str__(self) -> str:
+        """As it is written.
 
-def retrain_budget(value: Any) -> Budget:
-    """A Budget of "10 per 100 batches", "2 per week" or "1 per 12h"; a mapping as `model_dump` gives it."""
-    if isinstance(value, Budget):
+        >>> str(Budget(2.0, None, 604800.0)), str(Budget(10.0, 100, None))
+        ('2 per 1w', '10 per 100 batches')
+        """
+        if self.seconds is None:
+            return f"{self.retrains:g} per {self.files} batches"
+        name = max((name for name in SECONDS if self.seconds % SECONDS[name] == 0), key=SECONDS.__getitem__)
+        return f"{self.retrains:g} per {self.seconds / SECONDS[name]:g}{name}"
+
+
+def retrain_budget(value: Any) -> Budget | None:
+    """A Budget of "10 per 100 batches", "2 per week" or "1 per 12h", None of `false`; a mapping as `model_dump` gives
+    it."""
+    if value is False:
+        return None
+    if value is None or isinstance(value, Budget):
         return value
     if isinstance(value, dict) and set(value) == {field.name for field in fields(Budget)}:
         return Budget(**value)
     match = BUDGET.match(value) if isinstance(value, str) else None
     if match is None or (match[2] and not int(match[2])):
-        raise ValueError('expected a budget such as "10 per 100 batches", "2 per week" or "1 per 12h"')
+        raise ValueError('expected a budget such as "10 per 100 batches", "2 per week" or "1 per 12h", or false')
     if match[2]:
         return Budget(float(match[1]), int(match[2]), None)
     seconds = SECONDS[match[3][0]] if match[3] else float(match[4]) * SECONDS[match[5]]
@@ -153,7 +167,7 @@ Wait = Annotated[float, BeforeValidator(duration_s), Field(ge=0), AfterValidator
 Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0), AfterValidator(sensible_size)]
 Price = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(unless_off)]
 Growth = Annotated[Annotated[float, Field(gt=1)] | None, BeforeValidator(unless_off)]
-RetrainBudget = Annotated[Budget, BeforeValidator(retrain_budget)]
+RetrainBudget = Annotated[Budget | None, BeforeValidator(retrain_budget)]
 AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
 
 

@@ -106,6 +106,20 @@ def test_the_budget_is_never_overdrawn_by_more_than_three() -> None:
     assert 9 <= opened <= 13
 
 
+def test_without_a_budget_the_price_alone_decides() -> None:
+    """`retrains = false`: the price is the told share of the loss however many retrains came before, and what was
+    ahead of an earlier budget is forgotten."""
+    state, opened = PlannerState(next_number=2, base=Regret(credit=-5.0), regret=Regret(credit=-5.0), batches=0.0), 0
+    limits = settings(triggers={"retrains": False, "growth": None, "cooldown": "1ms"})
+    for seq in range(4, 24):
+        known = tuple(assessed(one, 5.0) for one in range(4, seq + 1))
+        seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=known, batches=float(seq))
+        state, action = plan(state, seen, 1000.0 * seq, limits)
+        opened += isinstance(action, OpenCycle)
+        assert (state.regret.credit, regret.price(state.regret, limits.triggers, False).budget) == (0.0, 1.0)
+    assert opened == 20
+
+
 def test_a_budget_by_time_is_earned_by_the_clock() -> None:
     """Two a week: after a week two retrains are earned."""
     triggers = TriggerSettings.model_validate({"retrains": "2 per week"})

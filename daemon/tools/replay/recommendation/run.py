@@ -98,7 +98,7 @@ def _policy(engine: Engine) -> dict[str, Any]:
         "coverage": coverage(shown, items), "gini": gini(codes, max(items, 1)),
         "fallback_share": float(np.mean([one["without_history"] for one in engine.batches])),
         "exclude_seen": engine.exclude_seen, "weights": {"with_history": dict(blend.warm), "without": dict(blend.cold)},
-        "budget": {"allowed": f"{budget.retrains:g} per {budget.files} batches", "credit": engine.state.regret.credit},
+        "budget": {"allowed": str(budget or "any"), "credit": engine.state.regret.credit},
     }  # fmt: skip
 
 
