@@ -74,7 +74,11 @@ def _priced(case: Case, share: float) -> dict[str, Any]:
 
 
 def _own(case: Case, estimator: Mapping[str, Any], triggers: Mapping[str, Any]) -> dict[str, Any]:
-    changes = {"metric": "log_loss", "estimator": {**estimator, "seed": case.seed}, "triggers": triggers}
+    """The bench serves from the first period on, so a first model is served whether or not it beats the baseline."""
+    changes = {
+        "metric": "log_loss", "estimator": {**estimator, "seed": case.seed}, "triggers": triggers,
+        "gate": {"serve_anyway": True},
+    }  # fmt: skip
     return case.own(BENCH, changes=changes)
 
 
