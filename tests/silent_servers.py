@@ -7,7 +7,7 @@ from typing import Any
 class SilentServers:
     """Servers that answer nobody."""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         self.replaced = 0
 
     async def wait_ready(self) -> None:
@@ -21,6 +21,12 @@ class SilentServers:
     def pids(self) -> set[int | None]:
         """None runs."""
         return set()
+
+    def follow(self) -> None:
+        """They look at nothing."""
+
+    def write_to(self, uploads: bool) -> None:
+        """They write nothing."""
 
     async def hand_over(self) -> None:
         """They write nothing."""

@@ -22,7 +22,8 @@ PURE = [
     *(ROOT / "retrain" / "rows" / name for name in ("window_reach.py", "window.py")),
 ]
 HEAVY = {"numpy", "scipy", "sklearn", "pyarrow", "duckdb"}
-NOT_FOR_SERVER = {"duckdb", "pyarrow", "alembic", "apscheduler", "watchdog"}
+NOT_FOR_SERVER = {"duckdb", "pyarrow", "watchdog"}
+NO_LEDGER = {"sqlalchemy", "sqlite3", "psycopg", "alembic"}
 
 
 def imported(path: Path) -> set[str]:
@@ -113,8 +114,9 @@ def test_only_who_writes_a_page_loads_its_templates():
 
 
 def test_server_loads_only_what_it_serves_with():
-    """The server needs no reader of data files, no migrations, no scheduler and no watcher."""
-    assert not loaded_by("daemon.server") & NOT_FOR_SERVER
+    """The server needs no reader of data files, no ledger and no watcher."""
+    assert not loaded_by("daemon.server.__main__") & (NOT_FOR_SERVER | NO_LEDGER)
+    assert not loaded_by("daemon.server.__main__, daemon.server.recommendation.handlers") & NO_LEDGER
 
 
 def test_nothing_unpickles():

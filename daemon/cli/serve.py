@@ -27,8 +27,8 @@ def serve(
 ) -> None:
     """Serve predictions only, following what another driftd promotes.
 
-    It reads the ledger and the versions in [service] state_dir, which a `driftd run` on this machine writes; on another
-    host, with a ledger in a database and an object store, it fetches the versions. It swaps within a second of a
+    It reads what is promoted, and the versions, in [service] state_dir, where a `driftd run` on this machine has them;
+    on another host, with a ledger in a database and an object store, it fetches them. It swaps within a second of a
     promotion, takes no files in and trains nothing; what `feedback` is told goes to where the other driftd takes it in.
     SIGHUP applies a changed configuration."""
     config, style = ready_to_start(log_format)

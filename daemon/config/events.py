@@ -64,8 +64,8 @@ EVENTS = (
         "keys", "`systemctl restart driftd` when it suits"),
     Event("ledger_failed", "error", "control could not read or write the ledger for a part of its work, and tries "
         "again; `hint` where it is damaged", "part error hint", DISK),
-    Event("ledger_unreadable", "error", "a server could not read the ledger: it goes on with what it serves, and tries "
-        "again", "reason", DISK),
+    Event("ledger_unreadable", "error", "what is promoted could not be read, of the ledger or beside it: servers go "
+        "on with what they serve, and it is tried again", "reason", DISK),
     Event("ledger_locked", "warning", "another process has held the ledger's lock for long: serving goes on, and all "
         "that is to be written waits", "seconds file",
         "nothing, if it is a copy or a check; else find it: `fuser -v FILE`"),

@@ -235,8 +235,8 @@ class StatePaths:
         return self.state / "copied.json"
 
     @property
-    def followed(self) -> Path:
-        """There once a host without control has had what was promoted: before that it has nothing to say."""
+    def described(self) -> Path:
+        """There once what is promoted was described: before that servers have nothing to say."""
         return self.state / "followed"
 
     @property

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from daemon.cycles.schemas import version_schema
 from daemon.ledger import elsewhere
 from daemon.runtime.context import ModelContext
 from retrain.records.deployment import Champion
@@ -14,7 +13,7 @@ from retrain.records.observation import Elsewhere
 from retrain.records.schema import recorded_columns
 from retrain.records.schema_change import SchemaChange
 from retrain.records.settings import ModelSettings
-from retrain.store.versions import RECORDED, read_json
+from retrain.store.versions import RECORDED, read_json, version_schema
 
 
 def seen_elsewhere(

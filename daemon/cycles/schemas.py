@@ -29,7 +29,7 @@ from retrain.records.schema_change import (
     shape_digest,
 )
 from retrain.records.settings import ModelSettings
-from retrain.store.versions import read_json
+from retrain.store.versions import read_json, version_schema
 from retrain.user_code import digest_of
 
 NOTICED = {"patterns", "recursive", "settle", "watch", "rescan"}
@@ -159,12 +159,3 @@ def answers(version: Path, schema: Schema) -> bool:
     """Whether a version answers the question of a schema: the same target of the same task."""
     own = version_schema(version)
     return own is not None and comparable(own, schema)
-
-
-@lru_cache(maxsize=256)
-def version_schema(folder: Path) -> Schema | None:
-    """A version's own schema; None where it cannot be read. It never changes."""
-    try:
-        return Schema.from_json(read_json(folder / "schema.json"))
-    except (Refused, KeyError, TypeError):
-        return None

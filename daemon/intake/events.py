@@ -2,7 +2,7 @@
 
 Segments move into a folder of their own, their lines become one file there, and the file is taken in like a dropped
 one. Its content decides whether it was taken in before: a kill at any point leads to the same file, once. The folder
-goes when the ledger has it, and until then servers count its segments."""
+goes when the ledger has it and servers can know that, and until then these count its segments."""
 
 import asyncio
 from collections.abc import Callable
@@ -89,6 +89,7 @@ class EventIntake:
                 aside = folder.with_name(folder.name.replace(TAKING, REFUSED, 1))
                 durable.rename(folder, aside, "events.set_aside")
                 return True
+            await asyncio.to_thread(self.context.shared.describing.count, self.context.name)
             self.context.decision_needed.set()
         elif uploaded := of_files(KIND, self.context.name, _segments(folder)):
             await self.context.shared.writable()

@@ -14,6 +14,7 @@ from daemon.config.config import Config, items_name, items_path, model_data_dir
 from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger
 from daemon.reading.look import Look
+from daemon.runtime.describing import Describing
 from daemon.runtime.ledger_wait import LedgerWait
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
@@ -59,7 +60,8 @@ FEWEST_INODES = 100
 class Shared:
     """What all models share; `training` is the control group of the analyst and the trainers, if there is one;
     `store` has the lasting files besides, where one is configured;
-    `writable` is awaited before the ledger is written, and `looking` has the threads that look at data folders."""
+    `writable` is awaited before the ledger is written, `describing` writes down what servers are to know of it, and
+    `looking` has the threads that look at data folders."""
 
     config: Config
     ledger: Ledger
@@ -68,10 +70,12 @@ class Shared:
     training: Path | None = None
     store: StoredState | None = None
     writable: LedgerWait = field(init=False)
+    describing: Describing = field(init=False)
     looking: Looking = field(init=False, default_factory=Looking)
 
     def __post_init__(self) -> None:
         self.writable = LedgerWait(self.ledger, self.store)
+        self.describing = Describing(lambda: self.config, self.ledger)
 
     @property
     def pace(self) -> float:

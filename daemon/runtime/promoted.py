@@ -1,7 +1,5 @@
-"""What is to be served of each model, as a file beside the ledger: servers start by it while the ledger is away.
-
-The ledger is the truth; control writes the file after each promotion, and all of them at its start. On a host without
-control what is on trial is described, too, since servers there read nothing else."""
+"""What is to be served of each model, and which challenger is on trial, as files beside the ledger: servers read these
+alone. The ledger is the truth, which `daemon.runtime.describing` has them follow."""
 
 from collections.abc import Collection
 
@@ -49,7 +47,7 @@ def described_trial(paths: StatePaths, model: str) -> Trial | None:
 
 
 def forget_all_but(paths: StatePaths, models: Collection[str]) -> None:
-    """Remove what another ledger's promotions left, as before a restore."""
-    for path in paths.promoted("any").parent.glob("*.json"):
+    """Remove what another ledger's promotions and trials left, as before a restore."""
+    for path in (path for kind in (paths.promoted, paths.on_trial) for path in kind("any").parent.glob("*.json")):
         if path.stem not in models:
             durable.remove(path, "promoted.forget")

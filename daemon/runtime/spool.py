@@ -70,6 +70,13 @@ class Spool:
             if at_once or time.monotonic() >= self._close_s or size >= self._max_bytes:
                 self._hand_over(size)
 
+    def move_to(self, folder: Path) -> None:
+        """Begin the next segment in another folder, and hand over the open one; OSError where that fails."""
+        with self._lock:
+            self._folder = folder
+            if self._file is not None:
+                self._hand_over(self._file.tell())
+
     def _open(self) -> BufferedWriter:
         """A segment that is locked before it has a name that control looks at."""
         # not its parents: these are missing where the state folder went away

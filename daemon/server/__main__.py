@@ -22,9 +22,7 @@ import uvicorn
 import uvloop
 
 from daemon.config.config import Config, load_config, selected
-from daemon.ledger import followed_ledger
 from daemon.runtime import faults
-from daemon.runtime.ledgers import ledger_url
 from daemon.runtime.log import both, configure, get_logger, log_dropped, own_output
 from daemon.runtime.memory import load_libraries, one_arena
 from daemon.runtime.numbers import LoggedCounts
@@ -50,8 +48,8 @@ LOG_EVERY_S = 1.0
 NUMBERS_LOOK_S = 2.0
 WARM = ("sklearn.ensemble", "skops.io", "retrain.stages.promote", "retrain.model.preprocessing", "treelite")
 DRAIN_S = 0.3
-FIRST_FETCH_S = 0.2
-"""Between two looks whether a host without control has what is promoted."""
+FIRST_LOOK_S = 0.2
+"""Between two looks whether what is promoted was ever described."""
 SWITCH_S = 0.0005
 """How long a thread that loads a version may keep the event loop from running; Python's default is 5 ms."""
 
@@ -83,21 +81,20 @@ class Server:
 
     def __init__(
         self, config: Config, listener: socket.socket, channel: socket.socket, page: str = "",
-        logged: LoggedCounts | None = None, passed_on: PassedOn | None = None, follows: bool = False,
+        logged: LoggedCounts | None = None, passed_on: PassedOn | None = None, uploads: bool = False,
     ) -> None:  # fmt: skip
-        self._config, self._listener, self._channel, self._follows = config, listener, channel, follows
+        self._config, self._listener, self._channel = config, listener, channel
         self._passed_on = passed_on or PassedOn()
-        self._ledger = followed_ledger(config.state_dir, ledger_url(config, os.environ))
         slots = {name: ModelSlot(name, is_elsewhere=settings.is_elsewhere) for name, settings in config.models.items()}
         tokens = load_tokens(config, os.environ)
         origins = Origins(config.service.hosts, is_loopback(listener))
         passage = Passage(page) if page else None
-        self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins, passage, follows)
+        self._app = App(config, slots, version("driftd"), tokens, origins, passage, uploads)
         self._app.metrics.logged = logged or self._app.metrics.logged
         self._pools = self._app.pools
         live = {} if self._app.recommending is None else self._app.recommending.live
         loading, looking = self._pools.loading, self._pools.looking
-        self._follower = Follower(config, slots, self._ledger, self._report, loading, looking, live, follows)
+        self._follower = Follower(config, slots, self._report, loading, looking, live)
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
@@ -105,6 +102,7 @@ class Server:
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         beating = asyncio.create_task(self._beat())
         warming = asyncio.create_task(self._pools.loading.run(warm))
+        was_described = await self._is_described()
         await self._follower.catch_up()  # ready means: all that is promoted is served
         limit_connections()
         settings = uvicorn.Config(
@@ -121,7 +119,7 @@ class Server:
             parts.append(self._app.recommending.run)
         work = [
             self._obey(reader, server),
-            self._report_ready(server),
+            self._report_ready(server, was_described),
             close_overdue(server.server_state.connections, self._config.service.request_time),
             *(supervise(part, log, FAILURE_PAUSE_S) for part in parts),
         ]
@@ -135,7 +133,6 @@ class Server:
         spools = [partial(spool.close_old, at_once=True) for spool in self._app.spools.values()]
         await asyncio.to_thread(close_all, [*spools, *(one.close for one in self._app.logs.values())])
         self._pools.close()
-        self._ledger.close()
 
     def _report(self, message: dict[str, Any]) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -151,22 +148,29 @@ class Server:
                     self._app.metrics.receive(message)
                 elif message["op"] == "hand_over":
                     await self._hand_over_segments()
+                elif message["op"] == "write_to":
+                    await self._pools.labels.run(self._app.write_to, message["uploads"])
                 elif message["op"] == "drain":
                     self._app.drain()
                 elif message["op"] == "stop":
                     break
         server.should_exit = True
 
-    async def _report_ready(self, server: uvicorn.Server) -> None:
+    async def _report_ready(self, server: uvicorn.Server, was_described: bool) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
-        while self._follows and not await self._pools.looking.run(self._config.paths.followed.exists):
-            await asyncio.sleep(FIRST_FETCH_S)
-        if self._follows:
+        if not was_described:
+            while not await self._is_described():
+                await asyncio.sleep(FIRST_LOOK_S)
             await self._follower.looked()
         self._app.about.loaded = True
         self._hand_over_counts()
         self._report({"event": "ready"})
+
+    async def _is_described(self) -> bool:
+        with contextlib.suppress(OSError, BadRequest):
+            return await self._pools.looking.run(self._config.paths.described.exists)
+        return False
 
     async def _beat(self) -> None:
         """Report that the loop runs, also while versions are loaded, and that what requests need ends some day."""
@@ -253,7 +257,7 @@ def main() -> None:
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--page", default="", help="the address of the page process; none where there is no page")
-    parser.add_argument("--follows", action="store_true", help="another host writes the ledger")
+    parser.add_argument("--uploads", action="store_true", help="what it writes down goes to another host")
     parser.add_argument("--models", default="", help="patterns of the models to serve; all without it")
     for number in ("--listen-fd", "--control-fd", "--parent"):
         parser.add_argument(number, type=int, required=True)
@@ -277,7 +281,7 @@ def main() -> None:
     channel = socket.socket(fileno=options.control_fd)
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, listener, channel, options.page, logged, passed_on, options.follows).run())
+        runner.run(Server(config, listener, channel, options.page, logged, passed_on, options.uploads).run())
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from daemon.config.config import Config
+from daemon.config.paths import ModelPaths
 from daemon.config.uploads import LOGGED, POSTED
-from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool
 from daemon.server.about import About
@@ -142,14 +143,13 @@ class App:
         self,
         config: Config,
         slots: dict[str, ModelSlot],
-        ledger: Ledger,
         version: str,
         tokens: Tokens,
         origins: Origins,
         passage: Passage | None = None,
-        follows: bool = False,
+        uploads: bool = False,
     ) -> None:
-        """With `follows`, on a host without control, what is written down is to be uploaded."""
+        """With `uploads`, on a host without control, what is written down goes to another host."""
         self._config, self._slots, self._tokens, self._origins = config, slots, tokens, origins
         self._passage = passage
         self.metrics = Metrics(slots, version, config.paths)
@@ -160,19 +160,16 @@ class App:
         self.about = About(slots, version, self.metrics.render, self.pools.metrics, tokens)
         self._rest = self.about.build()
         models = {name: config.paths.model(name) for name in slots}
-        posted = {name: one.uploads(POSTED) if follows else one.spool for name, one in models.items()}
-        self.spools = {name: Spool(folder) for name, folder in posted.items()}
         free, settings = config.service.min_free, config.models
+        self.spools = {name: Spool(_posted(one, uploads)) for name, one in models.items()}
         self.logs = {
-            name: PredictionLog(
-                name, one.uploads(LOGGED) if follows else one.log_spool, settings[name].prediction_log, free
-            )
+            name: PredictionLog(name, _logged(one, uploads), settings[name].prediction_log, free)
             for name, one in models.items()
         }
         self._handlers: dict[str, Handler] = {
             "predict": self._predict, "infer": self._infer, "invocations": self._invoke, "feedback": self._feedback,
         }  # fmt: skip
-        self.recommending = self._recommending(ledger, follows)
+        self.recommending = self._recommending()
         self._routes: dict[str, tuple[str, str]] = {}
         for name in slots:
             self._routes[f"/v2/models/{name}/infer"] = (name, "infer")
@@ -261,14 +258,14 @@ class App:
             raise BadRequest(f"{model} predicts, it does not recommend; POST /models/{model}/predict", 404)
         return await self._handlers[what](call)
 
-    def _recommending(self, ledger: Ledger, follows: bool) -> "Recommending | None":
+    def _recommending(self) -> "Recommending | None":
         """What answers for the models that recommend; it needs numerical libraries, so only where there are any."""
         if all(self._config.models[name].task != "recommendation" for name in self._slots):
             return None
         from daemon.server.recommendation.handlers import Recommending, RecommendingPools
 
         threads = RecommendingPools(self.pools.reading, self.pools.predicting, self.pools.labels)
-        return Recommending(self._config, self._slots, ledger, self.spools, self.metrics, threads, follows=follows)
+        return Recommending(self._config, self._slots, self.spools, self.metrics, threads)
 
     def _is_large(self, call: Call) -> bool:
         """Whether reading it may take longer than the event loop can wait: by its bytes, and by the most cells that it
@@ -311,6 +308,14 @@ class App:
             await send(message)
 
         return counting
+
+    def write_to(self, uploads: bool) -> None:
+        """Write down from here on what goes to another host, or what control on this one takes; in a thread. What is
+        open is handed over where it is."""
+        for name, spool in self.spools.items():
+            model = self._config.paths.model(name)
+            spool.move_to(_posted(model, uploads))
+            self.logs[name].move_to(_logged(model, uploads))
 
     def drain(self) -> None:
         """Say from now on that the server is not ready, and ask each client to leave."""
@@ -505,6 +510,16 @@ class App:
         with contextlib.suppress(RuntimeError):  # the client is gone
             await send({"type": "http.response.start", "status": reply.status, "headers": fields})
             await send({"type": "http.response.body", "body": body})
+
+
+def _posted(model: ModelPaths, uploads: bool) -> Path:
+    """Where labels and events are written down."""
+    return model.uploads(POSTED) if uploads else model.spool
+
+
+def _logged(model: ModelPaths, uploads: bool) -> Path:
+    """Where answered rows are."""
+    return model.uploads(LOGGED) if uploads else model.log_spool
 
 
 def _by_class(names: tuple[str, ...], rows: list[list[float]]) -> list[dict[str, float]]:

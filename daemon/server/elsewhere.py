@@ -1,10 +1,10 @@
 """Labels of a model that another system serves: what a server has to know of its rows."""
 
 from daemon.config.paths import StatePaths
-from daemon.cycles.schemas import version_schema
 from daemon.runtime.promoted import described
 from daemon.server.refusal import BadRequest
 from retrain.records.schema import Schema
+from retrain.store.versions import version_schema
 
 
 def schema_elsewhere(paths: StatePaths, model: str) -> Schema:

@@ -1,5 +1,5 @@
-"""Keeps the slots at the last committed promotions and the running trials: loads and proves off the event loop, then
-swaps a pointer."""
+"""Keeps the slots at the last promotions and the running trials, as they are described: loads and proves off the event
+loop, then swaps a pointer."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from daemon.config.config import Config
-from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key
 from daemon.runtime.within import within
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
 
 log = get_logger()
 POLL_S = 0.5
-"""How often it looks without a hint: control hints at promotions; trials, and all of `driftd serve`, are found so."""
+"""How often it looks without a hint: who describes hints at it; `driftd serve` beside another driftd finds all so."""
 REPORT_S = 1.0
 LOOKED_S = 0.05
 RETRY_S = 2.0
@@ -42,15 +39,15 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Follower:
-    """Follows the ledger; `report` sends control a message of each swap, `loading` has the thread that loads, `looking`
-    the one that looks what is to be served."""
+    """`report` sends control a message of each swap, `loading` has the thread that loads, `looking` the one that looks
+    what is to be served."""
 
     def __init__(
-        self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report, loading: Pool, looking: Pool,
-        live: "Mapping[str, LiveModel] | None" = None, by_description: bool = False,
+        self, config: Config, slots: dict[str, ModelSlot], report: Report, loading: Pool, looking: Pool,
+        live: "Mapping[str, LiveModel] | None" = None,
     ) -> None:  # fmt: skip
         self._config, self._slots, self._report = config, slots, report
-        self._source = WantedSource(config.paths, ledger, tuple(slots), by_description)
+        self._source = WantedSource(config.paths, tuple(slots))
         self._loading, self._looking, self._live = loading, looking, live or {}
         self._hint = asyncio.Event()
         self._hinted = True
@@ -72,13 +69,12 @@ class Follower:
         if wanted is None:
             return
         for name, champion in wanted.champions.items():
-            if not self._slots[name].is_elsewhere:
-                self._want(self._slots[name], champion, wanted.is_described)
+            if champion is not None and not self._slots[name].is_elsewhere:
+                self._slots[name].wanted = champion
         for slot in self._slots.values():
             if slot.wanted is not None:
                 await self._swap(slot, slot.wanted)
-            if wanted.trials is not None:
-                await self._follow_trial(slot, wanted.trials[slot.model])
+            await self._follow_trial(slot, wanted.trials[slot.model])
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -116,17 +112,10 @@ class Follower:
         except (BadRequest, OSError) as error:
             self._log_unreadable(str(error))
             return None
-        self._log_unreadable(self._source.away)
+        self._log_unreadable("")
         if again:
             self._hinted, self._retry_s = False, float("inf")
         return wanted
-
-    def _want(self, slot: ModelSlot, champion: Champion | None, is_described: bool) -> None:
-        """The description may be older than what the ledger said before it went away: there is no way back by it."""
-        before = slot.wanted
-        if is_described and before is not None and (champion is None or champion.promotion < before.promotion):
-            return
-        slot.wanted = champion
 
     def _log_unreadable(self, reason: str) -> None:
         if reason and reason != self._logged_reason:
@@ -139,7 +128,7 @@ class Follower:
             return
         try:
             fresh = await self._load(slot, champion.deployment, champion.promotion)
-        except (*FAILURES, SQLAlchemyError) as error:
+        except FAILURES as error:
             if not isinstance(error, DriftdError | ValueError):  # the world's fault, not the version's
                 self._retry_s, slot.hindered = time.monotonic() + RETRY_S, error_key(error)
             else:
@@ -206,7 +195,7 @@ class Follower:
             return
         try:
             challenger = await self._load(slot, trial.deployment, 0)
-        except (OSError, MemoryError, SQLAlchemyError):
+        except (OSError, MemoryError):
             self._retry_s = time.monotonic() + RETRY_S
             return
         except Exception as error:

@@ -171,6 +171,13 @@ class PredictionLog:
             self._spool.close_old()
             self._log_dropped()
 
+    def move_to(self, folder: Path) -> None:
+        """Write what is noted from here on into another folder, and hand the open segment over; OSError where that
+        fails."""
+        with self._turn:
+            self._folder = folder
+            self._spool.move_to(folder)
+
     def close(self) -> None:
         """Write the rest and hand it over."""
         self.flush()

@@ -7,21 +7,18 @@ import faulthandler
 import os
 import signal
 import time
-from enum import Enum
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, ConfigErrors, load_config
-from daemon.ledger import Ledger, leases, open_ledger, waiting_ledger
-from daemon.ledger.leases import Leader
+from daemon.ledger import Ledger
 from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared
 from daemon.runtime.fetching import fetching_sentence
 from daemon.runtime.ledgers import ledger_url
-from daemon.runtime.lock import holder_of, sole_owner
+from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import both, configure, get_logger
 from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
@@ -33,6 +30,7 @@ from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket,
 from daemon.runtime.within import within
 from daemon.server.tokens import Tokens, load_tokens, warn_of_open_token_files
 from daemon.service.background import FAILURE_PAUSE_S
+from daemon.service.candidate import Candidate, Turn
 from daemon.service.control import Control
 from daemon.service.hanging_state import HangingState
 from daemon.service.keepers import Keepers
@@ -43,25 +41,17 @@ from daemon.service.pulse import Pulse, hung_s
 from daemon.service.reload import Reloader, applied, changes
 from daemon.service.server_messages import log_message
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
+from daemon.service.serving_file import Serving
 from daemon.service.standby import StandBy
 from daemon.service.stopping import Stopping
 from daemon.service.totals import Totals
 from retrain import durable
-from retrain.records.errors import Refused, Retry
+from retrain.records.errors import Refused
 
 log = get_logger()
 LEDGER_LOOK_S = 1.0
 LEASE_LOOK_S = 0.5
 """Between two looks of a host that stands by whether the other's lease is over."""
-
-
-class Turn(Enum):
-    """What came of a try to lead."""
-
-    OURS = "ours"
-    THEIRS = "theirs"
-    AWAITED = "awaited"
-    UNTRIED = "untried"
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
@@ -99,17 +89,16 @@ class Service:
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.page_listener = page_listener() if config.service.page else None
-        self._url, self._holder = ledger_url(config, environment), holder_of(config.state_dir)
+        self._candidate = Candidate(config, ledger_url(config, environment))
         self._training = cgroups.divide(environment)
         self.stopping, self._lost = Stopping(), asyncio.Event()
-        self._leader: Leader | None = None
         self._standby: StandBy | None = None
         self._announcing: asyncio.Task[None]
         self._beating: asyncio.Task[None] | None = None
-        self._leads = self._follows = self._servers_follow = self._is_reload_asked = False
+        self._serving = Serving()
+        self._leads = self._follows = self._is_reload_asked = False
         self.started_at = time.monotonic()
-        self._awaited = ""
-        self.control = self._new_control(config, self._opened(config))
+        self.control = self._new_control(config, self._candidate.open(config))
         for name in config.models:  # what cannot be opened is refused here and now
             data_store(config, name, environment)
         self._lease = LeaseKeeper(self.ledger, config.service.lease, lambda: None)
@@ -146,28 +135,15 @@ class Service:
         """Of its control."""
         return self.control.reloader
 
-    def _opened(self, config: Config) -> Ledger:
-        """The ledger; one that is locked, or not to be reached, is waited for: servers need it less than control."""
-        self._open = partial(
-            open_ledger, config.state_dir, url=self._url, group=config.service.group,
-            is_copy=config.service.store is not None,
-        )  # fmt: skip
-        try:
-            ledger, self._is_open = self._open(), True
-        except Retry:
-            ledger, self._is_open = waiting_ledger(config.state_dir, self._url), False
-        ledger.fence()
-        return ledger
-
     def _new_control(self, config: Config, ledger: Ledger) -> Control:
         store, stops = self._stored_state(config), self.stopping.asked.is_set
-        return Control(config, self._environment, ledger, store, self._training, self.events, stops)
+        return Control(config, self._environment, ledger, store, self._training, self.events, self._serving, stops)
 
     def _stored_state(self, config: Config) -> StoredState | None:
         store = configured_store(config, self._environment)
         if store is None:
             return None
-        if self._url is None:
+        if self._candidate.url is None:
             raise Refused(*NEEDS_DATABASE)
         return StoredState(store, config.state_dir, config.service.store_grace)
 
@@ -181,9 +157,11 @@ class Service:
         )  # fmt: skip
         warn_of_open_token_files(self.config, self._environment)
         warn_of_open_secrets(self.config, self._environment)
-        turn = await asyncio.to_thread(self._try_to_lead) if self._is_open else Turn.UNTRIED
-        self._follows = self._servers_follow = turn is Turn.THEIRS
-        self.servers = Servers(self.config.service.workers, self._server, self._page)
+        turn = await asyncio.to_thread(self._candidate.begin, self.ledger)
+        self._follows = turn is Turn.THEIRS
+        if turn is Turn.OURS:
+            await asyncio.to_thread(self._describe)
+        self.servers = Servers(self.config.service.workers, self._server, self._page, uploads=self._follows)
         self.control.meet(self.servers, self._tokens, self.notifier, self._status)
         self._signals()
         self.hanging.start()
@@ -202,6 +180,12 @@ class Service:
         finally:
             await self._stop()
 
+    def _describe(self) -> None:
+        """So that servers begin with what was promoted last, also where this service was killed before it described
+        that; what cannot be described now is told once it works."""
+        with contextlib.suppress(OSError, SQLAlchemyError):
+            self.shared.describing.look()
+
     async def _has_ledger(self, turn: Turn) -> bool:
         """Wait for the ledger and be the service that writes it, while the servers serve what is described beside it;
         no where it is to stop before. Stand by where another host leads."""
@@ -211,7 +195,7 @@ class Service:
                 await self._stand_by()
             elif turn is Turn.AWAITED and self._standby is None:
                 if not told:
-                    log.warning("ledger_awaited", file=self.ledger.place, reason=self._awaited)
+                    log.warning("ledger_awaited", file=self.ledger.place, reason=self._candidate.reason)
                 told = True
                 self.notifier.send(STATUS="waiting for the ledger, which is locked or cannot be reached", **MORE_TIME)
             if turn is not Turn.UNTRIED:
@@ -221,41 +205,8 @@ class Service:
                 self._beating.result()
             if self._standby is not None and self._is_reload_asked:
                 await self._reload_standing_by()
-            turn = await asyncio.to_thread(self._try_to_lead)
+            turn = await asyncio.to_thread(self._candidate.try_to_lead, self.ledger, self._standby is not None)
         return turn is Turn.OURS
-
-    def _try_to_lead(self) -> Turn:
-        """Refused where another service leads, and there is no store that would have what its host has."""
-        try:
-            if not self._is_open:
-                self._open().close()
-                self._is_open = True
-            if self._standby is None and not self.ledger.is_free():
-                self._awaited = f"{self.ledger.place} is locked by another process"
-                return Turn.AWAITED
-            before = self._leader
-            if self._url is not None:
-                with self.ledger.connect() as conn:
-                    self._leader = leases.leader(conn)
-            if self.ledger.claim(self._holder, self.config.service.lease):
-                return Turn.OURS
-        except Retry as error:
-            self._awaited = error.message
-            return Turn.AWAITED
-        except OperationalError as error:
-            self._awaited = error_key(error)
-            return Turn.AWAITED
-        if self._leader is None:
-            return Turn.UNTRIED  # another one was quicker
-        if self.control.store is not None:
-            return Turn.THEIRS
-        self._awaited = f"{self._leader.holder} had it last, and may have it still"
-        if before is not None and self._leader.until > before.until:
-            raise Refused(
-                f"another service works with the ledger {self.ledger.place}: {self._leader.holder}",
-                "stop that one, or give this one a database of its own; with a store it would stand by",
-            )
-        return Turn.AWAITED
 
     async def _lead(self) -> None:
         """From here on nobody else does."""
@@ -269,14 +220,15 @@ class Service:
         if self._standby is not None:
             self.events.clear()
         if self.ledger.term:
-            log.info("lease_acquired", holder=self._holder, term=self.ledger.term)
-            if self._leader is not None and self._leader.holder != self._holder:
-                log.warning("leader_gone", holder=self._leader.holder, term=self._leader.term)
+            before, ours = self._candidate.leader, self._candidate.holder
+            log.info("lease_acquired", holder=ours, term=self.ledger.term)
+            if before is not None and before.holder != ours:
+                log.warning("leader_gone", holder=before.holder, term=before.term)
         if self._standby is not None:
             await self._end_standby()
-            ledger = await asyncio.to_thread(self._open)  # a newer driftd may have led meanwhile: Refused
+            ledger = await asyncio.to_thread(self._candidate.opened)  # a newer driftd may have led meanwhile: Refused
             ledger.close()
-        self._leader, self._follows, self._leads = None, False, True
+        self._candidate.leader, self._follows, self._leads = None, False, True
 
     async def _has_files(self) -> bool:
         """Have the state folder be a whole copy of what the ledger names, where there is a store; no where it is to
@@ -323,7 +275,7 @@ class Service:
         reason, config, tokens = self.ledger.lost, self.config, self.reloader.tokens
         if self.control.store is None:
             raise Refused(reason, "one service works with a ledger; the next start finds out which")
-        log.warning("lease_lost", holder=self._holder, term=self.ledger.term, reason=reason)
+        log.warning("lease_lost", holder=self._candidate.holder, term=self.ledger.term, reason=reason)
         self._lease.stop()
         await self.control.stop()
         await self.control.hooks.stop()
@@ -334,21 +286,21 @@ class Service:
 
     async def _renew_control(self, config: Config, tokens: Tokens) -> None:
         self._tokens = tokens
-        self.control = self._new_control(config, await asyncio.to_thread(self._opened, config))
+        self.control = self._new_control(config, await asyncio.to_thread(self._candidate.open, config))
         self.control.meet(self.servers, tokens, self.notifier, self._status)
 
     # --- standing by ----------------------------------------------------------------------------------------
 
     async def _stand_by(self) -> None:
         """Begin to, unless it does."""
-        leader, stored = self._leader, self._stored_state(self.config)
+        leader, stored = self._candidate.leader, self._stored_state(self.config)
         if self._standby is not None or leader is None or stored is None:
             return
         log.info("standing_by", leader=leader.holder, term=leader.term)
         for stale in (self.config.paths.serving, self.config.paths.numbers):
             durable.remove(stale, "standby.remove")
         self._follows = True
-        self._standby = StandBy(self.config, self._url, stored, self.servers, self._address())
+        self._standby = StandBy(self.config, self._candidate.url, stored, self.servers, self._serving, self._address())
         await self._standby.start()
         self._announcing = asyncio.create_task(supervise(self._announce, log, FAILURE_PAUSE_S))
         self._beat()
@@ -393,11 +345,11 @@ class Service:
         self.stopping.listen(self.config.service.drain if is_ours else 0.0)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
 
-    def _server(self) -> ServerProcess:
+    def _server(self, uploads: bool) -> ServerProcess:
         return ServerProcess(
             self.listener, self.config.state_dir, self.config.path, self._receive,
             page="" if self.page_listener is None else address_of(self.page_listener), totals=self.totals,
-            hung_s=hung_s(self.pulse.watchdog_s), follows=self._follows,
+            hung_s=hung_s(self.pulse.watchdog_s), uploads=uploads,
         )  # fmt: skip
 
     def _page(self) -> PageProcess | None:
@@ -419,10 +371,7 @@ class Service:
         self.control.messages.receive_logged(message)
 
     async def _announce(self) -> None:
-        """Once the servers serve, as those of a host that leads or follows."""
-        if self._servers_follow != self._follows:
-            await self.servers.replace()
-            self._servers_follow = self._follows
+        """Once the servers serve."""
         await self.servers.wait_ready()
         log.info("service_ready", seconds=round(time.monotonic() - self.started_at, 2), url=self._address())
         self.notifier.send(READY="1", STATUS=self._status())
@@ -453,7 +402,7 @@ class Service:
             self.page_listener.close()
         await self.control.hooks.stop()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
-        if self._leads or self._url is None:
+        if self._leads or self._candidate.url is None:
             self.control.background.write(patient=True)
         self._lease.stop()
         self.ledger.release()
@@ -468,6 +417,6 @@ class Service:
         return self.servers.silences(now_s) | schedule | self.keepers.silences(now_s)
 
     def _status(self) -> str:
-        if self._standby is not None and self._leader is not None:
-            return f"stands by: {self._leader.holder} leads"
+        if self._standby is not None and self._candidate.leader is not None:
+            return f"stands by: {self._candidate.leader.holder} leads"
         return self.events.status.text(self.config.models)

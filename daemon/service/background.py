@@ -17,11 +17,10 @@ from daemon.runtime.context import Shared
 from daemon.runtime.kept_commands import queue_kept
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key, way_out
+from daemon.runtime.within import within
 from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import WorkerError
 from daemon.service.commands import Commander
-from daemon.service.described import Descriptions, Serving
-from daemon.service.described_counters import CountedDescriptions
 from daemon.service.forgetting import Forgetting
 from daemon.service.hooks import Hooks
 from daemon.service.keepers import Keepers
@@ -32,6 +31,7 @@ from daemon.service.notifying import Notifying
 from daemon.service.numbers import NumbersWriter
 from daemon.service.receiving import Receiving
 from daemon.service.servers import Servers
+from daemon.service.serving_file import Serving, ServingFile
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
 from retrain.planning.retention import DAY_S
 from retrain.records.errors import Refused
@@ -40,6 +40,7 @@ log = get_logger()
 LEDGER_POLL_S = 0.4
 EVENTS_EVERY_S = 1.0
 DESCRIBE_EVERY_S = 0.5
+"""What nobody hints at is described so soon: trials, and what recommenders count."""
 NUMBERS_EVERY_S = 5.0
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
@@ -69,10 +70,8 @@ class Background:
         contexts = lambda: {name: keeper.context for name, keeper in keepers.by_name.items()}  # noqa: E731
         self._forgetting = Forgetting(shared, contexts, servers.hand_over, keepers.take_posted, self.write)
         self._commander = Commander({}, keepers.promoted, reload, notifying.test, keepers.pull, self._forgetting.forget)
-        counted = CountedDescriptions(lambda: shared.config, shared.ledger)
-        self._descriptions = Descriptions(
-            shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted
-        )
+        self._serving = ServingFile(shared.config.paths, serving, servers.pids, shared.analyst)
+        self._promoted = asyncio.Event()
         self._numbers = NumbersWriter(lambda: shared.config, shared.ledger, keepers.queues)
         store, rests = shared.store, lambda: keepers.resting
         self._receiving = None if store is None else Receiving(shared, store, rests, keepers.decide_again)
@@ -82,7 +81,12 @@ class Background:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
         stored = () if self._receiving is None else (self._sweep_store, self._receiving.run)
-        return *works, self._describe, self._count, self._notifying.run, self._hooks.run, self._mirroring.run, *stored
+        told = self._notifying.run, self._hooks.run, self._mirroring.run
+        return *works, self._describe, self._tell_serving, self._count, *told, *stored
+
+    def describe(self) -> None:
+        """Describe at once: something was promoted."""
+        self._promoted.set()
 
     def close(self) -> None:
         """Leave what this host's servers wrote down to whoever uploads it."""
@@ -160,11 +164,25 @@ class Background:
             await asyncio.sleep(LEDGER_POLL_S)
 
     async def _describe(self) -> None:
-        """Keep the descriptions beside the ledger up to date."""
+        """Have what is described beside the ledger follow it, and servers look at it."""
         while True:
             with self._unless_lost("descriptions"):
                 if not self._keepers.resting:
-                    await self._descriptions.write()
+                    looked = await asyncio.to_thread(self._shared.describing.look)
+                    if looked.is_news:
+                        self._servers.follow()
+                    if looked.failures:
+                        raise looked.failures[0]
+            with contextlib.suppress(TimeoutError):
+                await within(self._promoted.wait(), DESCRIBE_EVERY_S)
+            self._promoted.clear()
+
+    async def _tell_serving(self) -> None:
+        """Keep the file of what is served up to date."""
+        while True:
+            with self._unless_lost("serving"):
+                if not self._keepers.resting:
+                    await self._serving.write()
             await asyncio.sleep(DESCRIBE_EVERY_S)
 
     async def _count(self) -> None:

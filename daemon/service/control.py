@@ -28,6 +28,7 @@ from daemon.service.receiving import clear_received
 from daemon.service.reload import Reloader
 from daemon.service.server_messages import ServerMessages
 from daemon.service.servers import Servers
+from daemon.service.serving_file import Serving
 from daemon.service.unlogged import log_unlogged
 
 log = get_logger()
@@ -37,11 +38,12 @@ ENDED_S = 10.0
 
 class Control:
     """The parts, around one open ledger and its `store`, if there is one; `training` is the control group of workers,
-    `stops` says whether the service was told to stop. They work from `start` to `stop`."""
+    `serving` what the servers said, `stops` says whether the service was told to stop. They work from `start` to
+    `stop`."""
 
     def __init__(
         self, config: Config, environment: dict[str, str], ledger: Ledger, store: StoredState | None,
-        training: Path | None, events: EventBuffer, stops: Callable[[], bool],
+        training: Path | None, events: EventBuffer, serving: Serving, stops: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._environment, self._events = environment, events
         self.ledger, self.store = ledger, store
@@ -52,7 +54,7 @@ class Control:
         rests = lambda: self.keepers.resting  # noqa: E731
         self.notifying = Notifying(lambda: self.shared.config, ledger, self.pending, environment, rests, time.time)
         self.hooks = Hooks(lambda: self.shared.config, ledger, self.pending, environment, rests, stops)
-        self.messages = ServerMessages(self.keepers, self.pending, events.add)
+        self.messages = ServerMessages(self.keepers, self.pending, serving, events.add)
         self._tasks: list[asyncio.Task[None]] = []
 
     def meet(self, servers: Servers, tokens: Tokens, notifier: Notifier, status: Callable[[], str]) -> None:
@@ -79,6 +81,8 @@ class Control:
         for name in config.models:
             self.keepers.make_room(name)
             self.keepers.start(name)
+        self._servers.write_to(uploads=False)
+        self.messages.take_over()
         supervised = (announce, *self.background.parts())
         parts = (*(supervise(part, log, FAILURE_PAUSE_S) for part in supervised), self.background.watch_state())
         self._tasks = [asyncio.create_task(part) for part in parts]
@@ -97,10 +101,11 @@ class Control:
     def close(self) -> None:
         """Nothing is written any more."""
         self.background.close()
+        self.shared.describing.close()
         if self.store is not None:
             self.store.close()
         self.ledger.close()
 
     def _follow(self) -> None:
-        self._servers.follow()
+        self.background.describe()
         self.hooks.wake()

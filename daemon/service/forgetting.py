@@ -29,7 +29,7 @@ from daemon.reading.mentions import Mentions
 from daemon.reading.operations import ForgetRequest, Rewritten
 from daemon.reports.forgotten import answer, learned_by
 from daemon.runtime.context import ModelContext, Shared
-from daemon.runtime.forgotten import make_key
+from daemon.runtime.forget_key import make_key
 from daemon.runtime.log import get_logger
 from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import finished_segments

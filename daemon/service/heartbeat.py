@@ -23,7 +23,7 @@ BEAT_S = 10.0
 
 class Heartbeat:
     """Of the models of `config`, which may be replaced; `servers` says what each server serves, as
-    `daemon.service.described: Serving.of` does."""
+    `daemon.service.serving_file: Serving.of` does."""
 
     def __init__(
         self, config: Config, stored: StoredState, servers: Callable[[], list[dict[str, Any]]], url: str

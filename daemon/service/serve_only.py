@@ -1,4 +1,4 @@
-"""`driftd serve`: servers without control. They follow the promotions in the ledger that another driftd writes."""
+"""`driftd serve`: servers without control. They follow what another driftd promotes, on this host or another one."""
 
 import asyncio
 import faulthandler
@@ -15,8 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.config.config import Config, ConfigErrors, load_config, selected
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
+from daemon.runtime.describing import Describing
 from daemon.runtime.fetching import fetching_sentence
 from daemon.runtime.ledgers import ledger_place, ledger_url, open_configured
+from daemon.runtime.lock import is_held
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import supervise
@@ -27,6 +29,7 @@ from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
+from daemon.service.serving_file import Serving
 from daemon.service.serving_host import ServingHost, make_room
 from daemon.service.stopping import Stopping
 from daemon.service.totals import Totals
@@ -84,13 +87,15 @@ class OnlyServer:
         warn_of_open_token_files(self._config, self._environment)
         loop = asyncio.get_running_loop()
         self._stopping.listen(service.drain if inherited_socket(self._environment) is None else 0.0)
-        self._servers = Servers(service.workers, self._make, self._page)
+        if self._stored is None:
+            await asyncio.to_thread(self._describe)
+        self._servers = Servers(service.workers, self._make, self._page, uploads=self._stored is not None)
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
         pulse = Pulse(self._notifier, self._watchdog_s, self._silences, lambda: "serving what another driftd promotes")
         tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
         if self._stored is not None:
             ledger = followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))
-            self._host = ServingHost(self._config, ledger, self._stored, self._servers, self._url())
+            self._host = ServingHost(self._config, ledger, self._stored, self._servers, Serving(), self._url())
             try:
                 await self._stored.beside(self._first_look, self._host)
             except Refused:
@@ -125,6 +130,17 @@ class OnlyServer:
         if hopeless:
             raise Refused(f"cannot use the store: {hopeless}", WAY_OUT)
 
+    def _describe(self) -> None:
+        """What was promoted last, where the driftd that does so does not work now and may have been killed before it
+        described that. A folder that is not this user's to write is left as it is."""
+        if is_held(self._config.state_dir):
+            return
+        with (
+            closing(followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))) as ledger,
+            suppress(OSError, SQLAlchemyError),
+        ):
+            Describing(lambda: self._config, ledger).look()
+
     def _elsewhere(self) -> StoredState | None:
         """The store that versions come from, where another host has them; None where this is the folder of the driftd
         that makes them, or did so last."""
@@ -141,7 +157,7 @@ class OnlyServer:
             return stored.is_left(ledger)
         return False
 
-    def _make(self) -> ServerProcess:
+    def _make(self, uploads: bool) -> ServerProcess:
         config, silent_s = self._config, hung_s(self._watchdog_s)
         page = "" if self._page_listener is None else address_of(self._page_listener)
         return ServerProcess(
@@ -152,7 +168,7 @@ class OnlyServer:
             page,
             totals=self._totals,
             hung_s=silent_s,
-            follows=self._stored is not None,
+            uploads=uploads,
             models=self._patterns,
         )
 
@@ -177,7 +193,7 @@ class OnlyServer:
     async def _announce(self, started_s: float) -> None:
         ready = asyncio.ensure_future(self._servers.wait_ready())
         while not ready.done():  # the first fetch may take longer than a start may
-            if self._stored is not None and not self._config.paths.followed.exists():
+            if self._stored is not None and not self._config.paths.described.exists():
                 self._notifier.send(STATUS=fetching_sentence(self._stored.fetching), **MORE_TIME)
             await asyncio.wait({ready}, timeout=LOOK_S)
         log.info("service_ready", seconds=round(time.monotonic() - started_s, 2), url=self._url())

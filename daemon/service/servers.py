@@ -1,6 +1,6 @@
-"""Keeps the server processes alive on one listening socket, and hints at new promotions in the ledger.
+"""Keeps the server processes alive on one listening socket, and hints at what is described for them.
 
-The ledger is the truth and the message a hint: a server that missed it polls. Each server acknowledges every
+The description is the truth and the message a hint: a server that missed it polls. Each server acknowledges every
 swap. A server that dies is started again on the same socket, so that no connection is refused meanwhile.
 """
 
@@ -92,8 +92,8 @@ class ServerProcess:
     report: Report
     page: str = ""
     """The address of the page process; none where there is no page."""
-    follows: bool = False
-    """Whether another host writes the ledger."""
+    uploads: bool = False
+    """Whether what it writes down goes to another host."""
     models: str = ""
     """Patterns of the models that it serves; "" of all."""
     totals: Totals | None = None
@@ -128,8 +128,13 @@ class ServerProcess:
             await asyncio.sleep(pause_s)
 
     def follow(self) -> None:
-        """Hint that the ledger has a new promotion."""
+        """Hint that there is another description."""
         self._send({"op": "follow"})
+
+    def write_to(self, uploads: bool) -> None:
+        """Have it write down from here on what goes to another host, or what this one's control takes."""
+        self.uploads = uploads
+        self._send({"op": "write_to", "uploads": uploads})
 
     async def hand_over(self) -> None:
         """Have it hand over the segments that it writes; returns when it did. What one that is gone left is closed for
@@ -191,8 +196,7 @@ class ServerProcess:
     def _command(self) -> list[str]:
         """The module and its arguments, but for those of every such process."""
         folder, config = str(self.state_dir), str(self.config_path)
-        follows = ["--follows"] if self.follows else []
-        named = ["--models", self.models, *follows]
+        named = ["--models", self.models, *["--uploads"] * self.uploads]
         return ["-m", "daemon.server", "--state-dir", folder, "--config", config, "--page", self.page, *named]
 
     def _log_death(self, status: int | None, pause_s: float) -> None:
@@ -306,11 +310,12 @@ class Servers:
     def __init__(
         self,
         workers: int,
-        make: Callable[[], ServerProcess],
+        make: Callable[[bool], ServerProcess],
         make_page: Callable[[], ServerProcess | None] = lambda: None,
+        uploads: bool = False,
     ) -> None:
-        self._make, self._make_page = make, make_page
-        self._all = [make() for _ in range(workers)]
+        self._make, self._make_page, self._uploads = make, make_page, uploads
+        self._all = [make(uploads) for _ in range(workers)]
         self._tasks = [asyncio.create_task(server.run()) for server in self._all]
         self._page: tuple[list[ServerProcess], list[asyncio.Task[None]]] = ([], [])
         self._leaving: set[asyncio.Task[None]] = set()
@@ -326,13 +331,20 @@ class Servers:
         return {server.pid for server in self._all}
 
     async def wait_ready(self) -> None:
-        """Return when every server serves the last committed promotions."""
+        """Return when every server serves what is described."""
         await asyncio.gather(*(server.ready.wait() for server in self._all))
 
     def follow(self) -> None:
-        """Hint to all that the ledger has a new promotion."""
+        """Hint to all that there is another description."""
         for server in self._all:
             server.follow()
+
+    def write_to(self, uploads: bool) -> None:
+        """Have all write down from here on what goes to another host, or what this one's control takes; those too that
+        take their place."""
+        self._uploads = uploads
+        for server in self._all:
+            server.write_to(uploads)
 
     async def hand_over(self) -> None:
         """Have all hand over the segments that they write."""
@@ -342,7 +354,7 @@ class Servers:
         """Start fresh servers on the same socket, and stop the old ones once the new are ready; Refused if they
         never are: then the old ones go on."""
         async with self._replacing:
-            fresh = [self._make() for _ in self._all]
+            fresh = [self._make(self._uploads) for _ in self._all]
             tasks = [asyncio.create_task(server.run()) for server in fresh]
             try:
                 async with asyncio.timeout(within_s):

@@ -11,10 +11,10 @@ from daemon.config.uploads import KINDS
 from daemon.ledger import Ledger
 from daemon.runtime.stored_state import StoredState
 from daemon.runtime.within import within
-from daemon.service.described import Serving
 from daemon.service.following import Following
 from daemon.service.heartbeat import Heartbeat
 from daemon.service.servers import Servers
+from daemon.service.serving_file import Serving
 from daemon.service.uploading import Uploading
 from retrain import durable
 
@@ -23,13 +23,14 @@ END_S = 5.0
 
 
 class ServingHost:
-    """Of the servers of one state folder, which listen at `url`; `keeps` as of `Following`."""
+    """Of the servers of one state folder, which listen at `url`; `serving` is what they said, `keeps` as of
+    `Following`."""
 
     def __init__(
-        self, config: Config, ledger: Ledger, stored: StoredState, servers: Servers, url: str,
+        self, config: Config, ledger: Ledger, stored: StoredState, servers: Servers, serving: Serving, url: str,
         keeps: "threading.Lock | None" = None,
     ) -> None:  # fmt: skip
-        self._stored, self._serving = stored, Serving()
+        self._stored, self._serving = stored, serving
         self._following = Following(config, ledger, stored, servers.follow, keeps)
         self._uploading = Uploading(config.paths, config.models, stored)
         self._heartbeat = Heartbeat(config, stored, lambda: self._serving.of(servers.pids()), url)

@@ -16,6 +16,7 @@ from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import supervise
 from daemon.runtime.stored_state import StoredState
 from daemon.service.servers import Servers
+from daemon.service.serving_file import Serving
 from daemon.service.serving_host import ServingHost, make_room
 from retrain.records.errors import Retry
 
@@ -29,18 +30,22 @@ FAILURE_PAUSE_S = 2.0
 class StandBy:
     """Begun by `start`, ended by `stop`; its `servers` listen at `address`."""
 
-    def __init__(self, config: Config, url: str | None, stored: StoredState, servers: Servers, address: str) -> None:
+    def __init__(
+        self, config: Config, url: str | None, stored: StoredState, servers: Servers, serving: Serving, address: str
+    ) -> None:
         self._config, self._paths, self._min_free = config, config.paths, config.service.min_free
+        self._servers = servers
         self._stored = stored
         self._ledger = followed_ledger(config.state_dir, url)
         self._commands: Ledger = waiting_ledger(config.state_dir, url)
         self._turn, self._copying = threading.Lock(), threading.Lock()
-        self._host = ServingHost(config, self._ledger, stored, servers, address, keeps=self._turn)
+        self._host = ServingHost(config, self._ledger, stored, servers, serving, address, keeps=self._turn)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Returns once what is promoted is described, if that can be had now."""
         make_room(self._config)
+        self._servers.write_to(uploads=True)
         await self._stored.beside(self._host.first_look)
         parts = *self._host.parts(), self._copy, self._queue
         self._tasks = [asyncio.create_task(supervise(part, log, FAILURE_PAUSE_S)) for part in parts]

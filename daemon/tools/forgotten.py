@@ -23,7 +23,7 @@ from daemon.ledger.tables import metadata
 from daemon.reading.forgotten import among, marked
 from daemon.reading.marks import LONG, Marks
 from daemon.reading.mentions import Mentions
-from daemon.runtime.forgotten import WAY_OUT, read_key
+from daemon.runtime.forget_key import WAY_OUT, read_key
 from daemon.runtime.ledgers import open_configured
 from drift.notation import counted
 

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise Refused(f"{path} cannot be read: {error}", "the version is damaged; promote another one") from error
+
+
+@lru_cache(maxsize=256)
+def version_schema(folder: Path) -> Schema | None:
+    """A version's own schema; None where it cannot be read. It never changes."""
+    try:
+        return Schema.from_json(read_json(folder / "schema.json"))
+    except (Refused, KeyError, TypeError):
+        return None
 
 
 def undamaged(path: Path) -> Any:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from daemon_harness import FAST, Daemon, Event, Load, drop, rows
@@ -58,6 +59,12 @@ def begun(first: Daemon, second: Daemon) -> tuple[Daemon, Daemon, Event]:
     return first, second, promoted
 
 
+def servers(host: Daemon) -> set[int]:
+    """Its processes that answer."""
+    assert host.process is not None
+    return {one.pid for one in psutil.Process(host.process.pid).children() if "daemon.server" in one.cmdline()}
+
+
 def terms(url: str) -> int:
     """The newest term."""
     with psycopg.connect(url) as ledger:
@@ -73,8 +80,8 @@ def taken(url: str) -> list[str]:
 
 
 def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemon, Daemon, Event], url: str) -> None:
-    """Predictions of the stand-by never fail: it serves what the leader promoted, and takes over with that model and
-    the next file, taken once. Status says who leads, doctor finds no fault; commands on either host reach
+    """Predictions of the stand-by never fail: its server, which lives on, serves what the leader promoted, and it takes
+    over with that model and the next file, taken once. Status says who leads, doctor finds no fault; commands on either host reach
     the leader. The killed one stands by when it is back, and takes over where the other one is stopped in order."""
     first, second, promoted = pair
     assert second.predict().json() == first.predict().json()
@@ -87,6 +94,7 @@ def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemo
     assert first.json("status")["models"]["m"]["paused"]
     second.cli("resume", "m")
 
+    before = servers(second)
     with Load(second.predict) as load:
         first.kill()
         acquired = second.wait("lease_acquired", term=2)
@@ -94,7 +102,7 @@ def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemo
         drop(rows(2), first.data / "b.csv")
         second.wait("file_accepted", file="b.csv")
         second.wait("service_ready", since=second.events.index(acquired))
-    assert not load.failures and promoted["version"] in load.versions
+    assert not load.failures and promoted["version"] in load.versions and servers(second) == before
     assert taken(url) == ["a.csv", "b.csv"] and second.json("status")["leader"]["is_here"]
 
     since = len(first.events)

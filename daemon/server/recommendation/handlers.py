@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from daemon.config.config import Config, items_name
-from daemon.ledger import Ledger
+from daemon.config.config import Config
 from daemon.runtime.spool import Spool
 from daemon.server.bodies import decompressed
 from daemon.server.metrics import Metrics
@@ -75,23 +74,14 @@ class Recommending:
     """The handlers of one server process, and the counters of its models in `live`."""
 
     def __init__(
-        self, config: Config, slots: Mapping[str, ModelSlot], ledger: Ledger, spools: Mapping[str, Spool],
-        metrics: Metrics, pools: RecommendingPools, clock: Callable[[], float] = time.time, follows: bool = False,
+        self, config: Config, slots: Mapping[str, ModelSlot], spools: Mapping[str, Spool],
+        metrics: Metrics, pools: RecommendingPools, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._settings = {name: config.models[name] for name in slots if config.models[name].task == "recommendation"}
         self._spools, self._pools, self._clock = spools, pools, clock
         self._max_body = config.service.max_body
         self.live = {
-            name: LiveModel(
-                name,
-                settings,
-                config.paths.model(name),
-                ledger,
-                _answering(slots[name]),
-                items_name(config, name),
-                clock,
-                follows,
-            )
+            name: LiveModel(name, settings, config.paths.model(name), _answering(slots[name]), clock)
             for name, settings in self._settings.items()
         }
         self._metrics = metrics

@@ -13,7 +13,6 @@ from functools import reduce
 from typing import Any
 
 from daemon.config.paths import ModelPaths
-from daemon.ledger import Ledger
 from daemon.runtime.within import within
 from daemon.server.recommendation.served import Moment, ServedRecommender
 from daemon.server.recommendation.source import News, Source
@@ -42,11 +41,8 @@ class LiveModel:
     model: str
     settings: ModelSettings
     paths: ModelPaths
-    ledger: Ledger
     served: Callable[[], Iterable[ServedRecommender]]
-    items: str | None = None
     clock: Callable[[], float] = time.time
-    by_description: bool = False
     catalogue: Catalogue | None = None
     own: Own = field(default_factory=dict)
     counted: Standing | None = None
@@ -126,17 +122,13 @@ class LiveModel:
     # --- in the thread of the counters --------------------------------------------------------------------------
 
     async def _recount(self, served: ServedRecommender) -> None:
-        """Count everything anew, from the ledger and the spool."""
-        source = await self._beside(
-            Source, self.model, self.settings, self.paths, self.ledger, self.items, self.by_description
-        )
+        """Count everything anew, from files and spools."""
+        source = Source(self.model, self.settings, self.paths)
         try:
             events, self.catalogue = await self._beside(source.everything, served.schema)
         except Retry as error:
             raise OSError(str(error)) from None
         self.counted = await self._beside(_counted, events, served.half_lives_ms, served.longest)
-        if self._source is not None:
-            self._looking.submit(self._source.close)
         self._source = source
 
     def _moments(self, counted: Standing, versions: Sequence[ServedRecommender]) -> tuple[Standing, list[Any]]:

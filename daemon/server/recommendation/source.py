@@ -1,24 +1,22 @@
-"""What a model's counters are made of: the accepted files of the ledger, and what was posted and is in none of them.
+"""What a model's counters are made of: the accepted files of the ledger, as they are described beside it, and what was
+posted and is in none of them.
 
-The spool is read first and the ledger after it, so that an event that moves from one to the other is met in one of them
-at least; met in both, it is still one event of the set. While the ledger is away the files are those that its
-description names, and of what comes only what is posted is seen. On a host without control the description alone is
-read, which follows the ledger there."""
+The spools are read first and the description after them, so that an event that moves from one to the other is met in
+one of them at least: control describes a file before it removes the segments that it was made of. Met in both, it is
+still one event of the set. While the ledger is away only what is posted is seen of what comes."""
 
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import ModelPaths, StatePaths
 from daemon.config.uploads import POSTED
-from daemon.ledger import Ledger, Version, Watch
 from daemon.reading.forgotten import marked
 from daemon.reading.marks import Marks
-from daemon.runtime.counted import Counted, accepted_files, counted, described_counted
-from daemon.runtime.forgotten import marks_in
+from daemon.runtime.counted import Counted, accepted_files, described_counted, still_there
+from daemon.runtime.forget_key import read_key
 from daemon.server.recommendation.tail import Tail
 from retrain.recommendation.catalogue import Catalogue
 from retrain.recommendation.catalogue_file import read_catalogue
@@ -29,7 +27,8 @@ from retrain.recommendation.unfiled import interactions_of_posted
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
-AWAY = SQLAlchemyError
+Mark = tuple[int, ...]
+"""Of a file that is replaced whole: another one once it is."""
 
 
 @dataclass(frozen=True)
@@ -49,44 +48,40 @@ class News:
 
 
 class Source:
-    """Of one model, with the path of its catalogue in the ledger; not to be asked by two threads at once."""
+    """Of one model; not to be asked by two threads at once."""
 
-    def __init__(
-        self, model: str, settings: ModelSettings, paths: ModelPaths, ledger: Ledger, items: str | None,
-        by_description: bool = False,
-    ) -> None:  # fmt: skip
-        self._model, self._settings, self._paths, self._ledger, self._items = model, settings, paths, ledger, items
+    def __init__(self, model: str, settings: ModelSettings, paths: ModelPaths) -> None:
+        self._model, self._settings, self._paths = model, settings, paths
+        self._state = StatePaths(paths.state)
         self._catalogue_seq: int | None = None
-        self._by_description = by_description
-        self._tail = Tail(paths.uploads(POSTED) if by_description else paths.spool)
+        self._tails = [Tail(folder) for folder in (paths.spool, paths.uploads(POSTED))]
         self._files: dict[int, tuple[str, str]] = {}
         self._forgotten: Marks | None = None
-        self._watch: Watch | None = None
-        self._seen: Version = -1
+        self._seen: Mark = ()
 
     def everything(self, schema: Schema) -> tuple[Interactions, Catalogue | None]:
-        """All events there are, and the catalogue, at the first look. Retry where a snapshot is gone meanwhile; an
-        error of SQLite's where the ledger is away and was never described."""
-        lines = self._tail.new_lines()
-        found = self._counted_or_described()
-        posted = self._of_others(lines)
+        """All events there are, and the catalogue, at the first look. Retry where a snapshot is gone meanwhile; OSError
+        where nothing was described yet, or it cannot be read."""
+        lines = self._new_lines()
+        found = self._described()
+        if found is None:
+            raise FileNotFoundError(f"what {self._model} counts is not described yet")
+        found = still_there(self._paths.state, found)
+        posted = self._of_others(lines, found)
         log = read_log(accepted_files(self._paths.state, found.files), schema, self._settings)
         self._files = _contents(found)
         return joined(log.events, interactions_of_posted(posted, self._settings)), self._new_catalogue(found)
 
     def news(self, schema: Schema) -> News:
-        """What came since the last look; what was posted alone while the ledger is away."""
-        lines = self._tail.new_lines()
-        try:
-            seen = self._version()
-            if seen == self._seen and not self._tail.shrunk:
-                return News(self._of_others(lines))
-            found = self._counted()
-        except AWAY:
-            return News(self._of_others(lines), gone=self._tail.shrunk)
-        posted, there = self._of_others(lines), _contents(found)
+        """What came since the last look. Where a file is gone and the description does not say so yet, what was posted
+        alone: all follows once it does."""
+        lines, seen = self._new_lines(), self._mark()
+        found = self._described() if seen != self._seen else None
+        if found is None or still_there(self._paths.state, found) != found:
+            return News(self._of_others(lines, found), gone=self._has_shrunk)
+        posted, there = self._of_others(lines, found), _contents(found)
         is_bare = self._catalogue_seq is not None and found.items is None
-        if self._tail.shrunk or self._files.items() - there.items() or is_bare:
+        if self._has_shrunk or self._files.items() - there.items() or is_bare:
             return News(posted, gone=True)
         fresh = accepted_files(self._paths.state, [file for file in found.files if file.seq not in self._files])
         filed = read_log(fresh, schema, self._settings).events if fresh else None
@@ -94,36 +89,30 @@ class Source:
         self._files, self._seen = there, seen
         return News(posted, filed, catalogue)
 
-    def close(self) -> None:
-        """No more looks."""
-        if self._watch is not None:
-            self._watch.close()
+    @property
+    def _has_shrunk(self) -> bool:
+        return any(tail.shrunk for tail in self._tails)
 
-    def _counted(self) -> Counted:
-        if self._by_description:
-            return described_counted(StatePaths(self._paths.state), self._model) or Counted(())
-        with self._ledger.connect() as conn:
-            with contextlib.suppress(OSError):  # without its key nobody is known again; doctor says so
-                self._forgotten = marks_in(conn, StatePaths(self._paths.state), self._model)
-            return counted(conn, self._model, self._items)
+    def _new_lines(self) -> list[bytes]:
+        """Of what control on this host takes, and of what goes to another one: which of them grows may change."""
+        return [line for tail in self._tails for line in tail.new_lines()]
 
-    def _of_others(self, lines: Iterable[bytes]) -> list[PostedEvent]:
+    def _described(self) -> Counted | None:
+        return described_counted(self._state, self._model)
+
+    def _of_others(self, lines: Iterable[bytes], found: Counted | None) -> list[PostedEvent]:
         """The events of lines, but for those of people who are forgotten: these are in no file either."""
+        if found is not None:
+            self._forgotten = None
+            with contextlib.suppress(OSError):  # without its key nobody is known again; doctor says so
+                key = read_key(self._state).hex() if found.forgotten else ""
+                self._forgotten = Marks(self._model, key, found.forgotten)
         events, marks = events_of(lines), self._forgotten
         for name in () if marks is None else marks.columns:
             assert marks is not None
             theirs = marked(pa.array([event.user for event in events], pa.string()), marks, name)
             events = [event for event, is_theirs in zip(events, theirs, strict=True) if not is_theirs]
         return events
-
-    def _counted_or_described(self) -> Counted:
-        try:
-            return self._counted()
-        except AWAY:
-            described = described_counted(StatePaths(self._paths.state), self._model)
-            if described is None:
-                raise
-            return described
 
     def _new_catalogue(self, found: Counted) -> Catalogue | None:
         """The newest catalogue, if it is another one than at the last look."""
@@ -133,14 +122,12 @@ class Source:
         self._catalogue_seq = found.items[0]
         return catalogue
 
-    def _version(self) -> Version:
-        """Changes with each commit of the ledger, or with the description."""
-        if self._by_description:
-            path = StatePaths(self._paths.state).counted(self._model)
-            return path.stat().st_mtime_ns if path.exists() else 0
-        if self._watch is None:
-            self._watch = self._ledger.watch()
-        return self._watch.version()
+    def _mark(self) -> Mark:
+        """Of the description; the same where there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            found = self._state.counted(self._model).stat()
+            return found.st_ino, found.st_mtime_ns, found.st_size
+        return ()
 
 
 def _contents(found: Counted) -> dict[int, tuple[str, str]]:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from daemon.cycles.schemas import change_since, version_schema
+from daemon.cycles.schemas import change_since
 from retrain.records.deployment import Champion, Deployment, Member
 from retrain.records.schema import Column, Schema
 from retrain.records.schema_change import shape_digest
 from retrain.records.settings import ModelSettings
+from retrain.store.versions import version_schema
 
 COLUMNS = {"x": "number", "y": "category", "t": "datetime", "i": "category"}
 NAME = "v0001-aaaaaaaa"

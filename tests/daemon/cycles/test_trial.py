@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from daemon.config.config import load_config
 from daemon.cycles.trial import Reports
 from daemon.ledger import cycles, deployments, models, promotions, trials
+from daemon.runtime.describing import Describing
 from daemon.server.follow import Follower
 from daemon.server.pools import Pool
 from daemon.server.slot import ModelSlot
@@ -251,7 +252,8 @@ def test_a_challenger_that_does_not_load_fails_its_trial(ledger, tmp_path):
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     config = load_config(tmp_path / "config.toml")
     trial, slots, told = begun(ledger), {"m": ModelSlot("m")}, []
-    follower = Follower(config, slots, ledger, told.append, Pool("loading", 1), Pool("looking", 1))
+    follower = Follower(config, slots, told.append, Pool("loading", 1), Pool("looking", 1))
+    Describing(lambda: config, ledger).look()
     for _ in range(2):
         asyncio.run(follower.catch_up())
     assert slots["m"].trial is None

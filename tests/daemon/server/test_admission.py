@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import structlog
 import uvicorn
-from ledgers import new_ledger
 from uvicorn.server import ServerState
 
 from daemon.config.config import load_config
@@ -277,10 +276,9 @@ def test_labels_that_cannot_be_written_are_no_fault_of_the_client(tmp_path, monk
     config = tmp_path / "config.toml"
     config.write_text('[models.m]\ndata_dir = "d"\ntask = "regression"\ntarget = "y"\nid_column = "id"\n')
     loaded = load_config(config)
-    ledger = new_ledger(loaded.state_dir)
     served = SimpleNamespace(schema=SCHEMA, deployment=SimpleNamespace(model="m"))
     slot = ModelSlot("m", served)  # type: ignore[arg-type]
-    app = App(loaded, {"m": slot}, ledger, "1", Tokens((), ()), Origins((), loopback=True))
+    app = App(loaded, {"m": slot}, "1", Tokens((), ()), Origins((), loopback=True))
 
     def full(_rows: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -299,6 +297,5 @@ def test_labels_that_cannot_be_written_are_no_fault_of_the_client(tmp_path, monk
     with structlog.testing.capture_logs() as told:
         asyncio.run(app(scope, receive, send))
     app.pools.close()
-    ledger.close()
     assert said[0]["status"] == 507 and b"No space left" in said[1]["body"]
     assert [(one["event"], one["log_level"], one["model"]) for one in told] == [("labels_not_kept", "error", "m")]

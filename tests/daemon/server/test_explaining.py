@@ -18,7 +18,6 @@ from daemon_harness import Daemon, rows
 from helpers import PATIENCE_S
 from learning import fast, published
 from learning import rows as learned_rows
-from ledgers import new_ledger
 
 from daemon.config.config import load_config
 from daemon.server.app import App
@@ -138,14 +137,10 @@ def app(tmp_path: Path, versions: dict[str, Any]) -> Iterator[App]:
     config = tmp_path / "config.toml"
     config.write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     loaded = load_config(config)
-    ledger = new_ledger(loaded.state_dir)
-    made = App(
-        loaded, {"m": ModelSlot("m", versions["first"])}, ledger, "1", Tokens((), ()), Origins((), loopback=True)
-    )
+    made = App(loaded, {"m": ModelSlot("m", versions["first"])}, "1", Tokens((), ()), Origins((), loopback=True))
     yield made
     made.logs["m"].close()
     made.pools.close()
-    ledger.close()
 
 
 async def ask(app: App, body: object, path: str = "/models/m/predict") -> tuple[int, dict[str, Any]]:

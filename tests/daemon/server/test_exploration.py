@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ledgers import new_ledger
 
 from daemon.config.config import load_config
 from daemon.server.app import App
@@ -72,13 +71,12 @@ def asked(tmp_path):
         "[models.m.serving]\nexplore = 0.5\n"
     )
     loaded = load_config(config)
-    ledger = new_ledger(loaded.state_dir)
     columns = (Column("id", "category"), Column("x", "number"), Column("y", "category"))
     served = SimpleNamespace(
         name="v1", schema=Schema(columns, "classification", "y", id_column="id"), deployment=SimpleNamespace(model="m"),
         predict=lambda rows: answers(len(rows)), rows_for=lambda _, rows: rows, runs_own_code=False,
     )  # fmt: skip
-    app = App(loaded, {"m": ModelSlot("m", served)}, ledger, "1", Tokens((), ()), Origins((), loopback=True))
+    app = App(loaded, {"m": ModelSlot("m", served)}, "1", Tokens((), ()), Origins((), loopback=True))
 
     def ask(path: str, body: object) -> dict[str, Any]:
         said: list[dict[str, Any]] = []
@@ -98,7 +96,6 @@ def asked(tmp_path):
     yield ask
     app.logs["m"].close()
     app.pools.close()
-    ledger.close()
 
 
 def test_every_protocol_marks_the_rows_whose_class_was_drawn(asked):

@@ -52,10 +52,11 @@ def gone(version: Path) -> None:
 
 
 def promote(context: ModelContext, version: str) -> None:
-    """Commit a promotion, as control does."""
+    """Commit a promotion and describe it, as control does."""
     with context.shared.ledger.begin() as conn:
         deployment = deployments.for_version(conn, "m", version, 0.0)
         promotions.record(conn, "m", deployment, "promote", "a test", 0.0)
+    assert context.shared.describing.look().is_news
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_a_champion_that_fails_to_load_leaves_what_is_served(
         breaks(context.folders.version(BROKEN))
         slots = {"m": ModelSlot("m")}
         pools = Pool("loading", 1), Pool("looking", 1)
-        follower = Follower(context.shared.config, slots, context.shared.ledger, told.append, *pools)
+        follower = Follower(context.shared.config, slots, told.append, *pools)
 
         def catch_up() -> Any:
             asyncio.run(follower.catch_up())
@@ -98,7 +99,7 @@ def test_what_was_served_a_while_ago_is_not_loaded_again(tmp_path: Path, monkeyp
         monkeypatch.setattr("daemon.server.follow.load_served", counting(loads))
         slots, told = {"m": ModelSlot("m")}, []
         pools = Pool("loading", 1), Pool("looking", 1)
-        follower = Follower(context.shared.config, slots, context.shared.ledger, told.append, *pools)
+        follower = Follower(context.shared.config, slots, told.append, *pools)
 
         def swap_to(version: str) -> Any:
             promote(context, version)

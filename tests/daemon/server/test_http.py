@@ -6,6 +6,7 @@ import sqlite3
 
 import httpx
 import local_http
+import psutil
 import pyarrow as pa
 import pytest
 from daemon_harness import Daemon, drop, rows
@@ -29,6 +30,16 @@ def test_a_prediction_names_its_version(daemon):
     assert body["version"].startswith("v0001-") and body["model"] == "m" and body["ids"] == ["a", 7]
     assert body["predictions"] == ["yes", "no"]
     assert sum(body["probabilities"][0].values()) == pytest.approx(1.0)
+
+
+def test_a_server_process_has_no_database_in_memory(daemon):
+    """None of their libraries is mapped, whatever it loaded and answered."""
+    assert daemon.process is not None
+    children = psutil.Process(daemon.process.pid).children()
+    (server,) = (child for child in children if "daemon.server" in child.cmdline())
+    mapped = {one.path for one in server.memory_maps()}
+    assert [path for path in mapped if "/uvloop/" in path] and "treelite" in str(mapped)
+    assert not [path for path in mapped if re.search("sqlite|sqlalchemy|psycopg|libpq", path)]
 
 
 def test_missing_null_nan_and_unseen_values_are_predicted(daemon):

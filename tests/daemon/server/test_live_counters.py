@@ -1,8 +1,6 @@
 """Counters in a server: the same as of a rebuild, whatever came in which way, and never without what was acknowledged."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from event_logs import DAY_MS, interactions, log
 from ledgers import new_ledger
-from sqlalchemy.exc import OperationalError
 
 from daemon.config.paths import ModelPaths, StatePaths
 from daemon.intake.events import set_apart
-from daemon.ledger import Ledger, files, followed_ledger, models, open_ledger
+from daemon.ledger import Ledger, files, models
 from daemon.reading.look import Look
-from daemon.runtime.counted import counted as counted_now
 from daemon.runtime.counted import describe_counted
+from daemon.runtime.describing import counted as counted_now
 from daemon.runtime.spool import Spool, finished_segments, taking_folders
 from daemon.server.recommendation.asked import Asked
 from daemon.server.recommendation.lists import Asking, Lists, One, Seen
@@ -77,7 +74,16 @@ class World:
         self.spool = Spool(self.paths.spool)
         self.served = version()
         self.versions = [self.served]
-        self.live = LiveModel("m", SETTINGS, self.paths, self.ledger, lambda: self.versions, None, lambda: NOW_S)
+        self.live = self.server()
+
+    def server(self) -> LiveModel:
+        """The counters of a server that begins now."""
+        return LiveModel("m", SETTINGS, self.paths, lambda: self.versions, lambda: NOW_S)
+
+    def describe(self) -> None:
+        """What control writes down of the ledger."""
+        with self.ledger.connect() as conn:
+            describe_counted(StatePaths(self.paths.state), "m", counted_now(conn, "m", "items.csv"))
 
     def accept(self, path: str, events: Interactions, state: str = "accepted") -> None:
         """A file of rows was taken in."""
@@ -114,7 +120,12 @@ class World:
             self.spool.close_old(at_once=True)
 
     def follow(self) -> Counters:
-        """The counters after a look and a turn."""
+        """The counters after a look and a turn, of what the ledger has now."""
+        self.describe()
+        return self.counters()
+
+    def counters(self) -> Counters:
+        """The same of what was described last."""
 
         async def turn() -> None:
             if self.live.counted is None:
@@ -186,53 +197,47 @@ def test_a_server_that_begins_now_counts_the_same(world: World) -> None:
     world.accept("second", part(650, 900))
     world.post(*posted(880, 1000))
     followed = world.follow()
-    world.live = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, None, lambda: NOW_S)
+    world.live = world.server()
     assert_counts(followed, part(0, 1000))
     assert_counts(world.follow(), part(0, 1000))
 
 
-@contextlib.contextmanager
-def away(world: World) -> Iterator[None]:
-    """The ledger is not there; whoever had it open has it no more."""
-    path = world.ledger.file
-    world.ledger.close()
-    path.rename(path.with_suffix(".aside"))
-    try:
-        yield
-    finally:
-        path.with_suffix(".aside").rename(path)
-
-
-def test_a_server_that_begins_while_the_ledger_is_away_counts_what_is_described(world: World) -> None:
-    """With what was posted; what is removed meanwhile is passed over; and the ledger's files count when it is back."""
-    world.live.items = "items.csv"
+def test_a_server_that_begins_counts_what_is_described(world: World) -> None:
+    """With what was posted, also where the ledger went on; what is removed meanwhile is passed over; and all of the
+    ledger's files count once they are described."""
     world.list_items("items.csv", ["i00"])
     world.accept("second", part(650, 800))
     world.accept("third", part(800, 820))
-    with world.ledger.connect() as conn:
-        describe_counted(StatePaths(world.paths.state), "m", counted_now(conn, "m", "items.csv"))
+    world.describe()
     world.accept("fourth", part(820, 900))
     (world.paths.snapshots / "third.parquet").unlink()
     world.post(*posted(900, 950))
-    world.ledger = followed_ledger(world.paths.state)
-    world.live = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, "items.csv", lambda: NOW_S)
-    with away(world):
-        assert_counts(world.follow(), part(0, 800), part(900, 950))
-        world.post(*posted(950, 1000))
-        assert_counts(world.follow(), part(0, 800), part(900, 1000))
-        assert world.live.catalogue is not None
-    with contextlib.closing(open_ledger(world.paths.state)) as ledger, ledger.begin() as conn:
+    assert_counts(world.counters(), part(0, 800), part(900, 950))
+    world.post(*posted(950, 1000))
+    assert_counts(world.counters(), part(0, 800), part(900, 1000))
+    assert world.live.catalogue is not None
+    with world.ledger.begin() as conn:
         files.forget(conn, "m", "third")
     assert_counts(world.follow(), part(0, 800), part(820, 1000))
 
 
+def test_a_file_that_is_gone_counts_until_the_description_says_so(world: World) -> None:
+    """As one that is written anew without somebody: no event of others vanishes in between."""
+    world.accept("second", part(700, 900))
+    world.follow()
+    (world.paths.snapshots / "second.parquet").unlink()
+    StatePaths(world.paths.state).counted("m").touch()
+    world.post(*posted(900, 950))
+    assert_counts(world.counters(), part(0, 950))
+    with world.ledger.begin() as conn:
+        files.forget(conn, "m", "second")
+    assert_counts(world.follow(), part(0, 700), part(900, 950))
+
+
 def test_where_nothing_was_described_it_is_tried_again(world: World) -> None:
-    """What the ledger's absence does to a start is the ledger's error, and the next attempt counts all."""
-    world.ledger.close()
-    world.ledger = followed_ledger(world.paths.state)
-    world.live = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, None, lambda: NOW_S)
-    with away(world), pytest.raises(OperationalError):
-        world.follow()
+    """A server has nothing to count by before control looked, and the next attempt counts all."""
+    with pytest.raises(FileNotFoundError, match="not described yet"):
+        world.counters()
     assert_counts(world.follow(), part(0, 700))
 
 
@@ -250,7 +255,6 @@ def test_a_file_that_is_held_counts_no_more(world: World) -> None:
 
 def test_a_file_of_items_that_is_forgotten_limits_nothing_any_more(world: World) -> None:
     """At once, as it would after a restart; the counters are the same."""
-    world.live.items = "items.csv"
     world.list_items("items.csv", ["i00"])
     world.follow()
     assert world.live.catalogue is not None and world.live.catalogue.items.tolist() == ["i00"]
@@ -291,7 +295,7 @@ def test_a_version_with_another_unit_has_its_own_half_lives(world: World) -> Non
 
 def test_two_lookers_see_the_same(world: World) -> None:
     """Two processes: bit for bit."""
-    second = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, None, lambda: NOW_S)
+    second = world.server()
     one = world.follow()
     world.post(*posted(700, 760))
     one = world.follow()

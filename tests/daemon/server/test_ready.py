@@ -1,9 +1,8 @@
-"""Ready is what the slots serve beside what is to be served; servers know the latter also while the ledger is away."""
+"""Ready is what the slots serve beside what is to be served, which is described beside the ledger."""
 
 import asyncio
-import contextlib
+import os
 import shutil
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,17 +15,16 @@ import pytest
 from bare_model import bare_model
 from structlog.testing import capture_logs
 
-from daemon.ledger import deployments, followed_ledger, promotions
+from daemon.ledger import deployments, promotions
 from daemon.runtime.context import ModelContext
-from daemon.runtime.promoted import describe
 from daemon.runtime.serving import read_serving
 from daemon.server.app import App
 from daemon.server.follow import Follower
 from daemon.server.origins import Origins
 from daemon.server.slot import ModelSlot
 from daemon.server.tokens import Tokens
-from daemon.service.described import Descriptions, Serving
-from daemon.service.described_counters import CountedDescriptions
+from daemon.server.wanted import WantedSource
+from daemon.service.serving_file import Serving, ServingFile
 
 BROKEN, TOKEN = "v0009-0123abcd", b"r" * 32
 
@@ -42,18 +40,18 @@ class Standing:
         (context.folders.version(BROKEN) / "model.skops").write_bytes(b"other")
         self.good = good.name
         self.slot = ModelSlot("m")
-        self.ledger = followed_ledger(config.state_dir)
         tokens = Tokens((TOKEN,), ())
-        self.app = App(config, {"m": self.slot}, self.ledger, "1", tokens, Origins((), loopback=True))
+        self.app = App(config, {"m": self.slot}, "1", tokens, Origins((), loopback=True))
         self.app.about.loaded = True
         pools = self.app.pools.loading, self.app.pools.looking
-        self.follower = Follower(config, {"m": self.slot}, self.ledger, self.told.append, *pools)
+        self.follower = Follower(config, {"m": self.slot}, self.told.append, *pools)
 
     def promote(self, version: str) -> None:
-        """Commit a promotion, as control does."""
+        """Commit a promotion and describe it, as control does."""
         with self.context.shared.ledger.begin() as conn:
             deployment = deployments.for_version(conn, "m", version, 0.0)
             promotions.record(conn, "m", deployment, "promote", "a test", 0.0)
+        assert self.context.shared.describing.look().is_news
 
     def follow(self) -> None:
         """What the server does when it is hinted."""
@@ -81,7 +79,6 @@ def standing(tmp_path: Path) -> Iterator[Standing]:
         made = Standing(context, good)
         yield made
         made.app.pools.close()
-        made.ledger.close()
 
 
 def test_a_champion_that_answers_nobody_is_not_ready(standing: Standing) -> None:
@@ -135,61 +132,49 @@ def test_a_promotion_that_is_not_applied_is_named(standing: Standing, monkeypatc
     assert (told["models"]["m"]["serves"], told["models"]["m"]["champion"]) == (standing.good, "v0002-aa")
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Nobody else can read the ledger."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("PRAGMA locking_mode=EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
-        other.execute("SELECT count(*) FROM promotions").fetchone()
-        yield
-
-
-@pytest.mark.parametrize("away", ["locked", "gone"])
-def test_a_server_starts_by_the_description_while_the_ledger_is_away(
-    standing: Standing, away: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What control wrote down is served; what the ledger says later goes first, and no empty ledger is made."""
-    monkeypatch.setattr("daemon.ledger.backends.sqlite.FOLLOWER_BUSY_S", 0.0)
-    context, path = standing.context, standing.context.shared.config.paths.ledger
+def test_a_change_of_a_description_is_found_without_a_hint(standing: Standing) -> None:
+    """Also where it comes within the moment in which the file system's clock stands, and twice; what did not change is
+    not read again."""
     standing.promote(standing.good)
-    with context.shared.ledger.connect() as conn:
-        champion = promotions.champion(conn, "m")
-    assert champion is not None
-    describe(context.shared.config.paths, champion)
-    context.shared.ledger.close()
-    if away == "gone":
-        path.rename(path.with_name("elsewhere"))
-        standing.follow()
-        assert not path.exists()
-        path.with_name("elsewhere").rename(path)
-    else:
-        with locked(path):
-            standing.follow()
-    assert standing.slot.served is not None and standing.slot.served.name == standing.good
-    assert standing.ready() == (200, {"ready": True})
-    standing.promote(BROKEN)
+    for version in (BROKEN, standing.good, BROKEN):
+        standing.promote(version)
+        asyncio.run(standing.follower.catch_up())
+        assert standing.slot.wanted is not None and standing.slot.wanted.deployment.name == version
+    paths = standing.context.shared.config.paths
+    source = WantedSource(paths, ("m",))
+    paths.on_trial("m").parent.mkdir()
+    for path in (paths.promoted, paths.on_trial):
+        os.utime(path("m").parent, (1.0, 1.0))
+    assert source.look(again=False) is not None and source.look(again=False) is None
+    assert source.look(again=True) is not None
+
+
+@pytest.mark.parametrize("away", ["promoted", "promoted/m.json"])
+def test_while_the_description_is_gone_what_is_served_stays(standing: Standing, away: str) -> None:
+    """As with the state folder: there is no way back by a file that is not there."""
+    standing.promote(standing.good)
     standing.follow()
-    assert standing.ready()[1]["models"]["m"]["champion"] == BROKEN
+    path = standing.context.shared.config.state_dir / away
+    path.rename(path.with_name("elsewhere"))
+    standing.follow()
+    assert standing.slot.served is not None and standing.ready() == (200, {"ready": True})
+    assert standing.slot.wanted is not None
 
 
-def test_what_is_promoted_is_described_and_what_is_served_is_told(standing: Standing) -> None:
-    """Each promotion by a file, and of the servers that run what they said last."""
+def test_what_is_served_is_told(standing: Standing) -> None:
+    """Of the servers that run what they said last."""
     context, serving = standing.context, Serving()
     paths = context.shared.config.paths
-    counted = CountedDescriptions(lambda: context.shared.config, context.shared.ledger)
-    keeping = Descriptions(paths, context.shared.ledger, serving, lambda: {7}, context.shared.analyst, counted)
-    standing.promote(standing.good)
+    keeping = ServingFile(paths, serving, lambda: {7}, context.shared.analyst)
     serving.receive({"event": "swapped", "pid": 7, "model": "m", "version": standing.good, "promotion": 1})
     serving.receive({"event": "swap_failed", "pid": 8, "model": "m", "version": standing.good, "error": "why"})
     asyncio.run(keeping.write())
     assert read_serving(paths) == keeping.facts()
-    assert standing.good in paths.promoted("m").read_text()
     (server,) = keeping.facts()["servers"]
     assert server == {"pid": 7, "models": {"m": {"version": standing.good, "promotion": 1, "reason": ""}}}
 
 
-def test_a_ledger_that_hangs_hinders_nobody(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_hangs_hinders_nobody(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a mount that is dead: it is told once, what is served stays, and is followed again when it is back."""
     standing.promote(standing.good)
     standing.follow()

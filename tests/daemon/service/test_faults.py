@@ -366,8 +366,8 @@ def test_a_part_of_a_server_that_fails_is_logged_and_begun_again() -> None:
 def test_a_version_that_cannot_be_read_now_is_served_later(
     context: ModelContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that fails while a server loads the champion costs a moment: the server tells it, tries again by itself,
-    and also goes on where the ledger could not be read."""
+    """A disk that fails while a server loads the champion costs a moment: the server tells it, and tries again by
+    itself."""
     ledger, told, failures = context.shared.ledger, [], [full(), MemoryError()]
     with ledger.begin() as conn:
         promotions.record(conn, "m", deployments.for_version(conn, "m", "v1", 0.0), "promote", "", 0.0)
@@ -381,7 +381,8 @@ def test_a_version_that_cannot_be_read_now_is_served_later(
     monkeypatch.setattr("daemon.server.follow.RETRY_S", 0.0)
     slot = ModelSlot("m")
     pools = Pool("loading", 1), Pool("looking", 1)
-    follower = Follower(context.shared.config, {"m": slot}, ledger, told.append, *pools)
+    follower = Follower(context.shared.config, {"m": slot}, told.append, *pools)
+    context.shared.describing.look()
 
     async def story() -> None:
         await follower.catch_up()
@@ -444,6 +445,18 @@ def test_what_a_failed_write_left_in_memory_is_not_written_later(tmp_path: Path)
         durable.install_hook(None)
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.read_text() for path in finished_segments(tmp_path)] == ['{"id": "kept"}\n']
+
+
+def test_a_spool_that_moves_hands_over_what_is_open(tmp_path: Path) -> None:
+    """Lines before it are finished where they were written, later ones are in the other folder."""
+    spool, others = Spool(tmp_path / "one"), tmp_path / "two"
+    (tmp_path / "one").mkdir()
+    for path in ("one", "two", "two"):
+        spool.move_to(tmp_path / path)
+        spool.append([{"id": path}])
+    spool.close_old(at_once=True)
+    assert [path.read_text() for path in finished_segments(tmp_path / "one")] == ['{"id": "one"}\n']
+    assert sorted(path.read_text() for path in finished_segments(others)) == ['{"id": "two"}\n'] * 2
 
 
 def test_a_segment_that_a_kill_left_empty_is_removed_and_one_in_use_is_not(context: ModelContext, fail: Fail) -> None:

@@ -24,9 +24,11 @@ from daemon.intake.taking import Taken, Taking
 from daemon.ledger import cycles, forgotten, versions
 from daemon.reading.look import look
 from daemon.runtime.context import ModelContext
-from daemon.runtime.counted import accepted_files, counted
+from daemon.runtime.counted import accepted_files, described_counted
+from daemon.runtime.describing import counted
 from daemon.runtime.spool import Spool, finished_segments
 from daemon.server.recommendation.source import Source
+from retrain import durable
 from retrain.monitoring.event_past import Remembered, past_of
 from retrain.recommendation.posted import PostedEvent, line_of
 from retrain.recommendation.reference import hashed, known_users
@@ -136,7 +138,8 @@ def schema_of(context: ModelContext) -> Schema:
 
 def source_of(context: ModelContext) -> Source:
     """What a server counts by."""
-    return Source("m", context.settings, context.folders, context.shared.ledger, None)
+    context.shared.describing.count("m")
+    return Source("m", context.settings, context.folders)
 
 
 def names_counted(context: ModelContext) -> set[str]:
@@ -187,6 +190,7 @@ def test_a_server_counts_anew_without_them(tmp_path: Path) -> None:
         assert source.news(schema).gone is False
         ask(context.shared.ledger, [who])
         asyncio.run(work_off(context))
+        context.shared.describing.count("m")
         assert source.news(schema).gone is True
         source = source_of(context)
         events, _ = source.everything(schema)
@@ -198,6 +202,29 @@ def test_a_server_counts_anew_without_them(tmp_path: Path) -> None:
         assert [event.user for event in source.news(schema).posted] == [other]
         asyncio.run(EventIntake(context, lambda _: True).roll())
         assert left(context, [who]) == []
+
+
+def test_a_file_of_posted_events_is_described_before_their_segments_go(tmp_path: Path) -> None:
+    """A server that begins at any moment meets each event, in a spool or in a described file."""
+    with filled(tmp_path, 54) as state:
+        context, seen = state.context, list[bool]()
+        before = names_counted(context)
+
+        def look(point: str) -> None:
+            if point == "events.remove_taken.before_remove":
+                events, _ = Source("m", context.settings, context.folders).everything(schema_of(context))
+                described = described_counted(context.shared.config.paths, "m")
+                assert described is not None
+                with context.shared.ledger.connect() as conn:
+                    seen.append(described == counted(conn, "m", None))
+                assert {str(name) for name in events.users[events.user]} == before
+
+        durable.install_hook(look)
+        try:
+            asyncio.run(EventIntake(context, lambda _: True).roll())
+        finally:
+            durable.install_hook(None)
+        assert seen and all(seen)
 
 
 def test_versions_that_learned_from_them_are_named(tmp_path: Path) -> None:
