@@ -5,8 +5,11 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import local_http
 import psycopg
+import pyarrow as pa
 import pytest
 from daemon_harness import FAST, Daemon, Event, Load, drop, rows
 from helpers import slowness, wait_for
@@ -14,6 +17,16 @@ from postgresql import PASSWORD, Server, needs_postgresql
 from relay import Relay
 from s3 import S3, needs_s3
 
+CONFIG = f"""\
+id_column = "id"
+{FAST}
+[models.m.columns]
+id = "category"
+x = "number"
+z = "number"
+colour = "category"
+label = "category"
+"""
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
 
 
@@ -25,7 +38,7 @@ def make_host(make_daemon: Callable[..., Daemon], s3: S3, url: str) -> Callable[
 
     def make(port: int | None = None) -> Daemon:
         service = f'page = false\nlease = "{round(3 * slowness())}s"\nledger_file = "url"\nstore = "{bucket}/driftd"\nstore_file = "options"'
-        host = make_daemon(FAST, service=service)
+        host = make_daemon(CONFIG, service=service, columns=False)
         (host.folder / "url").write_text(url if port is None else re.sub(r":\d+/", f":{port}/", url))
         (host.folder / "options").write_text("".join(f"{name}={value}\n" for name, value in s3.options.items()))
         for name in ("url", "options"):
@@ -50,12 +63,17 @@ def begun(first: Daemon, second: Daemon) -> tuple[Daemon, Daemon, Event]:
     first.start()
     second.start()
     assert second.wait("standing_by")["leader"] == first.wait("lease_acquired")["holder"]
-    drop(rows(1), first.data / "a.csv")
+    drop(data(1), first.data / "a.csv")
     promoted = first.wait("version_promoted")
     for host in (first, second):
         host.wait("model_swapped", version=promoted["version"])
     first.wait("cycle_finished")
     return first, second, promoted
+
+
+def data(seed: int, n: int = 600, **changed: Any) -> pa.Table:
+    """Rows with ids."""
+    return rows(seed, n, **changed).append_column("id", [[f"{seed}-{row}" for row in range(n)]])
 
 
 def terms(url: str) -> int:
@@ -67,15 +85,28 @@ def terms(url: str) -> int:
 
 
 def taken(url: str) -> list[str]:
-    """The files that were taken in, in their order."""
+    """The data files that were taken in, in their order."""
     with psycopg.connect(url) as ledger:
-        return [row[0] for row in ledger.execute("SELECT path FROM files ORDER BY id")]
+        return [row[0] for row in ledger.execute("SELECT path FROM files WHERE path NOT LIKE 'labels/%' ORDER BY id")]
+
+
+def tell(host: Daemon, *ids: str) -> None:
+    """Labels of these rows, which it acknowledges."""
+    labels = [{"id": one, "label": "yes"} for one in ids]
+    assert local_http.post(f"{host.url}/models/m/feedback", json={"labels": labels}).status_code == 202
+
+
+def told(url: str) -> list[int]:
+    """Of each file of labels, how many the ledger has."""
+    with psycopg.connect(url) as ledger:
+        return [row[0] for row in ledger.execute("SELECT rows FROM files WHERE path LIKE 'labels/%' ORDER BY id")]
 
 
 def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemon, Daemon, Event], url: str) -> None:
     """Predictions of the stand-by never fail: it serves what the leader promoted, and takes over with that model and
-    the next file, taken once. Status says who leads, doctor finds no fault; commands on either host reach
-    the leader. The killed one stands by when it is back, and takes over where the other one is stopped in order."""
+    the next file, taken once. Status says who leads, doctor finds no fault; commands and labels on either host reach
+    the leader. The killed one stands by when it is back: what it acknowledged just before goes to who leads then, once.
+    It takes over where the other one is stopped in order."""
     first, second, promoted = pair
     assert second.predict().json() == first.predict().json()
     leader = second.json("status")["leader"]
@@ -86,12 +117,15 @@ def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemo
     second.cli("pause", "m")
     assert first.json("status")["models"]["m"]["paused"]
     second.cli("resume", "m")
+    tell(second, "1-1", "1-2")
+    wait_for(lambda: told(url) == [2])
 
     with Load(second.predict) as load:
+        tell(first, "1-3", "1-4", "1-5")
         first.kill()
         acquired = second.wait("lease_acquired", term=2)
         second.wait("leader_gone", term=1)
-        drop(rows(2), first.data / "b.csv")
+        drop(data(2), first.data / "b.csv")
         second.wait("file_accepted", file="b.csv")
         second.wait("service_ready", since=second.events.index(acquired))
     assert not load.failures and promoted["version"] in load.versions
@@ -100,10 +134,11 @@ def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemo
     since = len(first.events)
     first.start()
     first.wait("standing_by", since=since, term=2)
+    wait_for(lambda: told(url) == [2, 3])
     assert second.stop() == 0
     assert first.wait("lease_acquired", since=since)["term"] == 3
     assert not list(first.seen("leader_gone", since=since))
-    assert first.stop() == 0
+    assert first.stop() == 0 and told(url) == [2, 3]
     assert PASSWORD not in "\n".join([*first.raw, *second.raw])
 
 
@@ -114,14 +149,14 @@ def test_a_leader_that_stands_still_writes_nothing_once_it_goes_on(
     """It is stopped amid a cycle with its trainer. The other one takes over and ends that cycle; once the first goes on
     it ends what it began and stands by, and the other one's promotion is swapped there."""
     first, second, promoted = pair
-    drop(rows(2, 2000, shift=2.0, flip=True), first.data / "b.parquet")
+    drop(data(2, 2000, shift=2.0, flip=True), first.data / "b.parquet")
     first.wait("stage_started", stage="train", since=first.events.index(promoted))
     assert first.process is not None
     os.kill(first.process.pid, signal.SIGSTOP)
     since = len(first.events)
     second.wait("lease_acquired", term=2)
     better = second.wait("version_promoted")
-    drop(rows(3), first.data / "c.csv")
+    drop(data(3), first.data / "c.csv")
     second.wait("file_accepted", file="c.csv")
     second.wait("cycle_finished", since=second.events.index(better))
     os.kill(first.process.pid, signal.SIGCONT)
@@ -146,7 +181,7 @@ def test_a_leader_that_is_cut_off_stands_by_once_it_is_back(
         first, second, _ = begun(make_host(relay.port), make_host())
         relay.hold()
         second.wait("lease_acquired", term=2)
-        drop(rows(2), first.data / "b.csv")
+        drop(data(2), first.data / "b.csv")
         second.wait("file_accepted", file="b.csv")
         assert first.predict().status_code == 200
         relay.go_on()
@@ -154,7 +189,7 @@ def test_a_leader_that_is_cut_off_stands_by_once_it_is_back(
         first.wait("standing_by", term=2)
         second.kill()
         first.wait("lease_acquired", term=3)
-        drop(rows(3), first.data / "c.csv")
+        drop(data(3), first.data / "c.csv")
         first.wait("file_accepted", file="c.csv")
         assert taken(url) == ["a.csv", "b.csv", "c.csv"]
         assert not list(first.seen("file_accepted", file="b.csv"))
