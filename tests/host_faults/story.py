@@ -17,7 +17,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from daemon_harness import drop, rows
-from helpers import answer_of
+from helpers import answer_of, slowness
 
 from daemon.ledger import open_ledger
 from daemon.ledger.references import references_of
@@ -120,7 +120,8 @@ class Story:
                 host.write_log()
             if now != before:
                 before, moved_s = now, time.monotonic()
-            assert time.monotonic() < moved_s + PATIENCE_S, f"nothing moved in {PATIENCE_S:g} s: {why}"
+            patience_s = PATIENCE_S * slowness()
+            assert time.monotonic() < moved_s + patience_s, f"nothing moved in {patience_s:.0f} s: {why}"
 
     def _rests(self) -> bool:
         self.keep_alive()
