@@ -51,6 +51,8 @@ from retrain.records.errors import Refused, Retry
 
 log = get_logger()
 LEDGER_LOOK_S = 1.0
+CHANGE_WITHIN_S = 600.0
+"""So long it is waited for the servers of a host that leads or stands by from now on: those before serve meanwhile."""
 LEASE_LOOK_S = 0.5
 """Between two looks of a host that stands by whether the other's lease is over."""
 
@@ -112,7 +114,7 @@ class Service:
         self.control = self._new_control(config, self._opened(config))
         for name in config.models:  # what cannot be opened is refused here and now
             data_store(config, name, environment)
-        self._lease = LeaseKeeper(self.ledger, config.service.lease, lambda: None)
+        self._lease = LeaseKeeper(self.ledger, config.service.lease, lambda: None, lambda: "")
 
     # --- its control, which is another one each time that it leads ------------------------------------------
 
@@ -237,6 +239,8 @@ class Service:
             if self._url is not None:
                 with self.ledger.connect() as conn:
                     self._leader = leases.leader(conn)
+            if self._standby is not None and not self._standby.reaches_store:
+                return Turn.THEIRS
             if self.ledger.claim(self._holder, self.config.service.lease):
                 return Turn.OURS
         except Retry as error:
@@ -264,7 +268,7 @@ class Service:
         def lost() -> None:
             loop.call_soon_threadsafe(self._lost.set)
 
-        self._lease = LeaseKeeper(self.ledger, self.config.service.lease, lost)
+        self._lease = LeaseKeeper(self.ledger, self.config.service.lease, lost, self._trouble)
         self._lease.start()
         if self._standby is not None:
             self.events.clear()
@@ -277,6 +281,15 @@ class Service:
             ledger = await asyncio.to_thread(self._open)  # a newer driftd may have led meanwhile: Refused
             ledger.close()
         self._leader, self._follows, self._leads = None, False, True
+
+    def _trouble(self) -> str:
+        """Why another host had better lead; "" while nothing is known. Asked by a thread, for this one may hang."""
+        limit_s, store = hung_s(self.pulse.watchdog_s), self.control.store
+        if store is None:
+            return ""  # there is no other one
+        if self._beating is not None and time.monotonic() > self.pulse.beaten_s + limit_s:
+            return f"it has stood still for {limit_s:.0f} s, as where the disk of its state_dir hangs"
+        return "" if store.away_s() < limit_s else f"{store.store.place} could not be used for {limit_s:.0f} s"
 
     async def _has_files(self) -> bool:
         """Have the state folder be a whole copy of what the ledger names, where there is a store; no where it is to
@@ -421,7 +434,7 @@ class Service:
     async def _announce(self) -> None:
         """Once the servers serve, as those of a host that leads or follows."""
         if self._servers_follow != self._follows:
-            await self.servers.replace()
+            await self.servers.replace(CHANGE_WITHIN_S)
             self._servers_follow = self._follows
         await self.servers.wait_ready()
         log.info("service_ready", seconds=round(time.monotonic() - self.started_at, 2), url=self._address())

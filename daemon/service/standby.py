@@ -54,6 +54,11 @@ class StandBy:
         """A server's report."""
         self._host.receive(message)
 
+    @property
+    def reaches_store(self) -> bool:
+        """Whether this host could go on with the files of the one that leads."""
+        return self._host.reaches_store
+
     async def stop(self) -> None:
         """Returns once no file of the folder is changed any more."""
         for task in self._tasks:

@@ -27,20 +27,23 @@ z = "number"
 colour = "category"
 label = "category"
 """
+IMPATIENT_US = str(20_000_000)
+"""A watchdog's time of which the half is soon over."""
 pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
 
 
 @pytest.fixture
 def make_host(make_daemon: Callable[..., Daemon], s3: S3, url: str) -> Callable[..., Daemon]:
     """Makes a host with a folder of its own, on the same ledger, store and data as the others; it may reach the
-    database by another port."""
+    database and the store by other ports."""
     made, bucket = list[Daemon](), s3.bucket()
 
-    def make(port: int | None = None) -> Daemon:
+    def make(port: int | None = None, store_port: int | None = None) -> Daemon:
         service = f'page = false\nlease = "{round(3 * slowness())}s"\nledger_file = "url"\nstore = "{bucket}/driftd"\nstore_file = "options"'
         host = make_daemon(CONFIG, service=service, columns=False)
         (host.folder / "url").write_text(url if port is None else re.sub(r":\d+/", f":{port}/", url))
-        (host.folder / "options").write_text("".join(f"{name}={value}\n" for name, value in s3.options.items()))
+        options = "".join(f"{name}={value}\n" for name, value in s3.options.items())
+        (host.folder / "options").write_text(options.replace(f":{s3.port}\n", f":{store_port or s3.port}\n"))
         for name in ("url", "options"):
             (host.folder / name).chmod(0o600)
         if made:
@@ -194,6 +197,62 @@ def test_a_leader_that_is_cut_off_stands_by_once_it_is_back(
         assert taken(url) == ["a.csv", "b.csv", "c.csv"]
         assert not list(first.seen("file_accepted", file="b.csv"))
         assert first.stop() == 0
+
+
+@pytest.mark.long
+def test_a_leader_whose_disk_hangs_is_followed(
+    pair: tuple[Daemon, Daemon, Event], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands still while it publishes what it read of a file, and goes on to serve. The other one takes the lead, and
+    takes that file in."""
+    other, first, _ = pair
+    assert first.stop() == 0
+    monkeypatch.setenv("WATCHDOG_USEC", IMPATIENT_US)
+    monkeypatch.setenv("DRIFTD_HANG_AT", "intake.publish.before_rename")
+    first.start()
+    assert other.stop() == 0
+    first.wait("lease_acquired", term=2)
+    for name in ("WATCHDOG_USEC", "DRIFTD_HANG_AT"):
+        monkeypatch.delenv(name)
+    since = len(other.events)
+    other.start()
+    other.wait("standing_by", since=since, term=2)
+    drop(data(2), first.data / "b.csv")
+    first.wait("lease_held_back", term=2)
+    other.wait("lease_acquired", since=since, term=3)
+    other.wait("file_accepted", since=since, file="b.csv")
+    assert first.predict().json() == other.predict().json()
+    assert taken(url) == ["a.csv", "b.csv"] and other.stop() == 0
+
+
+@pytest.mark.long
+def test_a_leader_that_is_cut_off_from_the_store_is_followed(
+    make_host: Callable[..., Daemon], s3: S3, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the one that reaches it, which takes in what waited for it; once it is back it stands by. While the store is
+    away for both nobody takes the lead, and the leader goes on under its term once it is back."""
+    monkeypatch.setenv("WATCHDOG_USEC", IMPATIENT_US)
+    with Relay(s3.port) as relay, Relay(s3.port) as other_relay:
+        first, second, _ = begun(make_host(store_port=relay.port), make_host(store_port=other_relay.port))
+        for one in (relay, other_relay):
+            one.cut()
+        drop(data(2), first.data / "b.csv")
+        first.wait("lease_held_back", term=1)
+        for one in (relay, other_relay):
+            one.mend()
+        first.wait("lease_kept", term=1)
+        first.wait("file_accepted", file="b.csv")
+
+        relay.cut()
+        since = len(first.events)
+        drop(data(3), first.data / "c.csv")
+        second.wait("lease_acquired", term=2)
+        second.wait("file_accepted", file="c.csv")
+        first.wait("lease_lost", since=since, term=1)
+        relay.mend()
+        first.wait("standing_by", since=since, term=2)
+        assert taken(url) == ["a.csv", "b.csv", "c.csv"] and first.predict().json() == second.predict().json()
+        assert first.stop() == 0 and second.stop() == 0
 
 
 def children(pid: int) -> int:
