@@ -80,9 +80,13 @@ EVENTS = (
     Event("leader_gone", "warning", "this host took over, because the lease of the one that led ran out: it was "
         "killed, stands still, or is cut off from the database", "holder term",
         "see to that host; once it is back it stands by"),
+    Event("lease_held_back", "error", "this host leads, and does not do what who leads is there for: it stands still, "
+        "or cannot use the store. It lets its lease run out, so that a host that stands by may take over",
+        "term reason", "look at the disk of `state_dir` on this host, or at what is between it and the store"),
+    Event("lease_kept", "info", "that is over, and no other host took over", "term", ends="lease_held_back"),
     Event("lease_lost", "warning", "another host took over; this one ends what it began, and stands by", "holder term "
         "reason", "find out why this host was not heard of for the length of `[service] lease`: did it stand still, or "
-        "was the database cut off from it?"),
+        "was the database cut off from it? `lease_held_back` says what else it was", ends="lease_held_back"),
     Event("standing_by", "info", "another host leads: this one serves what is promoted there, and takes over once the "
         "lease of that one is over", "leader term"),
     Event("store_awaited", "warning", "the [object store](store.md) cannot be used: serving goes on, and what is to be "

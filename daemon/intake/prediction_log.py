@@ -27,7 +27,7 @@ def waiting_segments(context: ModelContext) -> list[Path]:
     if not segments:
         return []
     with context.shared.ledger.connect() as conn:
-        known = prediction_log.known_segments(conn, context.name)
+        known = prediction_log.recorded(conn, context.name, [segment.name for segment in segments])
     for segment in segments:
         if segment.name in known:
             durable.remove(segment, "prediction_log.remove_segment")

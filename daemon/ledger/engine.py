@@ -110,6 +110,11 @@ class Ledger:
         """Go on to be it; no, for good, where another one took over. OperationalError where that cannot be told."""
         return self.backend.renew()
 
+    def hold_back(self, is_held: bool) -> None:
+        """From here on let the lease run out, so that another service may take it; until one does this one can write.
+        Or no more so."""
+        self.backend.hold_back(is_held)
+
     def release(self) -> None:
         """Be it no more, so that another one need not wait for the end of the lease."""
         self.backend.release()

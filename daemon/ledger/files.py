@@ -248,6 +248,12 @@ def is_known(conn: Connection, model: str, path: str) -> bool:
     return conn.scalar(select(files.c.id).where(files.c.model == model, files.c.path == path).limit(1)) is not None
 
 
+def newest_state(conn: Connection, model: str, path: str) -> str | None:
+    """What became of the newest file of a model at that path; None where there was none."""
+    newest = select(files.c.state).where(files.c.model == model, files.c.path == path).order_by(files.c.id.desc())
+    return conn.scalar(newest.limit(1))
+
+
 def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
     """The first rejected rows of a file."""
     return last_rows(conn, rejects, None, rejects.c.file_id == file_id)

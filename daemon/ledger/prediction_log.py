@@ -36,10 +36,12 @@ def record(conn: Connection, model: str, path: str, segments: Sequence[str], res
     return insert_row(conn, prediction_log, values | {name: result[name] for name in kept})
 
 
-def known_segments(conn: Connection, model: str) -> set[str]:
-    """Segments that were recorded and may not be removed yet: those of the newest files."""
+def recorded(conn: Connection, model: str, segments: Collection[str]) -> set[str]:
+    """Which of these segments any file of the log was made of."""
+    if not segments:
+        return set()
     query = select(prediction_log.c.segments).where(prediction_log.c.model == model)
-    return {name for names in conn.scalars(query.order_by(prediction_log.c.id.desc()).limit(20)) for name in names}
+    return {name for names in conn.scalars(query) for name in names}.intersection(segments)
 
 
 def paths(conn: Connection, model: str) -> set[str]:

@@ -99,6 +99,7 @@ class StoredState:
         self._lock, self._putting = threading.Lock(), asyncio.Lock()
         self._gone_s: dict[str, float] = {}
         self._failed_s, self._is_closed = 0.0, False
+        self._away_s: float | None = None
         self.owner: Owner | None = None
         self._unswept = ""
         self._threads = Looking()
@@ -149,7 +150,7 @@ class StoredState:
         """In a thread; that it takes long is told meanwhile."""
         putting = asyncio.ensure_future(self.beside(self.put, names))
         if not (await asyncio.wait({putting}, timeout=TOLD_AFTER_S))[0]:
-            self.failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s")
+            self.failed(f"{self.store.place} has not taken files for {TOLD_AFTER_S:.0f} s", is_slow=True)
         await putting
 
     def put(self, names: Iterable[str]) -> None:
@@ -581,8 +582,10 @@ class StoredState:
         with self._lock:
             self._changed = {**dict.fromkeys(names), **self._changed}
 
-    def failed(self, why: str) -> None:
-        """It cannot be used now; told once."""
+    def failed(self, why: str, is_slow: bool = False) -> None:
+        """It cannot be used now, or takes long; told once."""
+        if self._away_s is None and not is_slow:
+            self._away_s = self._clock()
         if not self.reason:
             log.warning("store_awaited", reason=why)
             self._failed_s = self._clock()
@@ -592,7 +595,11 @@ class StoredState:
         """It can be used; told where it could not."""
         if self.reason:
             log.info("store_reached", seconds=round(self._clock() - self._failed_s, 1))
-        self.reason = ""
+        self.reason, self._away_s = "", None
+
+    def away_s(self) -> float:
+        """For how long each try to use it failed; one that only takes long has not."""
+        return 0.0 if self._away_s is None else self._clock() - self._away_s
 
 
 def _is_last(name: str) -> bool:

@@ -50,6 +50,8 @@ from retrain.records.errors import Refused
 
 log = get_logger()
 LEDGER_LOOK_S = 1.0
+CHANGE_WITHIN_S = 600.0
+"""So long it is waited for the servers of a host that leads or stands by from now on: those before serve meanwhile."""
 LEASE_LOOK_S = 0.5
 """Between two looks of a host that stands by whether the other's lease is over."""
 
@@ -101,7 +103,7 @@ class Service:
         self.control = self._new_control(config, self._candidate.open(config))
         for name in config.models:  # what cannot be opened is refused here and now
             data_store(config, name, environment)
-        self._lease = LeaseKeeper(self.ledger, config.service.lease, lambda: None)
+        self._lease = LeaseKeeper(self.ledger, config.service.lease, lambda: None, lambda: "")
 
     # --- its control, which is another one each time that it leads ------------------------------------------
 
@@ -205,8 +207,14 @@ class Service:
                 self._beating.result()
             if self._standby is not None and self._is_reload_asked:
                 await self._reload_standing_by()
-            turn = await asyncio.to_thread(self._candidate.try_to_lead, self.ledger, self._standby is not None)
+            turn = await asyncio.to_thread(self._try_to_lead)
         return turn is Turn.OURS
+
+    def _try_to_lead(self) -> Turn:
+        standby = self._standby
+        if standby is None:
+            return self._candidate.try_to_lead(self.ledger)
+        return self._candidate.try_to_lead(self.ledger, stands_by=True, reaches_store=standby.reaches_store)
 
     async def _lead(self) -> None:
         """From here on nobody else does."""
@@ -215,7 +223,7 @@ class Service:
         def lost() -> None:
             loop.call_soon_threadsafe(self._lost.set)
 
-        self._lease = LeaseKeeper(self.ledger, self.config.service.lease, lost)
+        self._lease = LeaseKeeper(self.ledger, self.config.service.lease, lost, self._trouble)
         self._lease.start()
         if self._standby is not None:
             self.events.clear()
@@ -229,6 +237,15 @@ class Service:
             ledger = await asyncio.to_thread(self._candidate.opened)  # a newer driftd may have led meanwhile: Refused
             ledger.close()
         self._candidate.leader, self._follows, self._leads = None, False, True
+
+    def _trouble(self) -> str:
+        """Why another host had better lead; "" while nothing is known. Asked by a thread, for this one may hang."""
+        limit_s, store = hung_s(self.pulse.watchdog_s), self.control.store
+        if store is None:
+            return ""  # there is no other one
+        if self._beating is not None and time.monotonic() > self.pulse.beaten_s + limit_s:
+            return f"it has stood still for {limit_s:.0f} s, as where the disk of its state_dir hangs"
+        return "" if store.away_s() < limit_s else f"{store.store.place} could not be used for {limit_s:.0f} s"
 
     async def _has_files(self) -> bool:
         """Have the state folder be a whole copy of what the ledger names, where there is a store; no where it is to

@@ -53,8 +53,9 @@ class Candidate:
         """The first try, of a ledger that could be opened."""
         return self.try_to_lead(ledger) if self._is_open else Turn.UNTRIED
 
-    def try_to_lead(self, ledger: Ledger, stands_by: bool = False) -> Turn:
-        """Refused where another service leads, and there is no store that would have what its host has."""
+    def try_to_lead(self, ledger: Ledger, stands_by: bool = False, reaches_store: bool = True) -> Turn:
+        """Refused where another service leads, and there is no store that would have what its host has. Who does not
+        reach the store could not go on with the files of the one before, and does not try."""
         service = self._config.service
         try:
             if not self._is_open:
@@ -67,6 +68,8 @@ class Candidate:
             if self.url is not None:
                 with ledger.connect() as conn:
                     self.leader = leases.leader(conn)
+            if not reaches_store:
+                return Turn.THEIRS
             if ledger.claim(self.holder, service.lease):
                 return Turn.OURS
         except Retry as error:

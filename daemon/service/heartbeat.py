@@ -19,6 +19,8 @@ from retrain import durable
 from retrain.store.backends.objects import StoreFailed
 
 BEAT_S = 10.0
+HEARD = 2
+"""After the store did not take one, so many have to be taken until it is reached again."""
 
 
 class Heartbeat:
@@ -29,7 +31,12 @@ class Heartbeat:
         self, config: Config, stored: StoredState, servers: Callable[[], list[dict[str, Any]]], url: str
     ) -> None:
         self.config, self._stored, self._servers, self._url = config, stored, servers, url
-        self._began = time.time()
+        self._began, self._owed = time.time(), 0
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the store takes what this host says."""
+        return not self._owed
 
     async def run(self) -> None:
         """Say it until cancelled; while the store is away nobody hears it."""
@@ -62,8 +69,10 @@ class Heartbeat:
         durable.replace_file(path, json.dumps(facts).encode(), "heartbeat")
         try:
             self._stored.store.put(f"{HOSTS}{host_id(self.config.paths)}.json", path)
-        except StoreFailed:
-            return  # told where the store is waited for
+        except StoreFailed:  # told where the store is waited for
+            self._owed = HEARD
+        else:
+            self._owed = max(0, self._owed - 1)
 
 
 def furthest_behind(servers: list[dict[str, Any]], model: str) -> dict[str, Any] | None:

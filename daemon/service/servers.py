@@ -33,10 +33,12 @@ LONGEST_PAUSE_S = 10.0
 HUNG_S = 30.0
 LOOK_S = 2.5
 """So often a silent server is looked at; it speaks every second."""
-START_PATIENCE_S = 60.0
+START_PATIENCE_S = 180.0
+"""A start takes four seconds of a processor, which a busy machine may not have for long."""
 ABORT_PATIENCE_S = 2.0
 HAND_OVER_S = 10.0
 REPLACE_WITHIN_S = 60.0
+"""Of a reload, whose caller waits."""
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -353,23 +355,32 @@ class Servers:
     async def replace(self, within_s: float = REPLACE_WITHIN_S) -> None:
         """Start fresh servers on the same socket, and stop the old ones once the new are ready; Refused if they
         never are: then the old ones go on."""
-        async with self._replacing:
-            fresh = [self._make(self._uploads) for _ in self._all]
-            tasks = [asyncio.create_task(server.run()) for server in fresh]
-            try:
-                async with asyncio.timeout(within_s):
-                    await asyncio.gather(*(server.ready.wait() for server in fresh))
-            except TimeoutError:
-                await self._let_go(fresh, tasks)
-                raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
-            except asyncio.CancelledError:
-                self._let_go(fresh, tasks)
-                raise
-            old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
-            # Nobody waits for the old page process: it may be answering whoever asked for this, and waits for its end.
-            self._let_go(*self._page)
-            self._begin_page()
-            await asyncio.shield(self._let_go(old, old_tasks))
+        try:
+            await within(self._replacing.acquire(), within_s)
+        except TimeoutError:
+            raise Refused(f"others have been starting for {within_s:g} s", "the old ones go on") from None
+        try:
+            await self._replace(within_s)
+        finally:
+            self._replacing.release()
+
+    async def _replace(self, within_s: float) -> None:
+        fresh = [self._make(self._uploads) for _ in self._all]
+        tasks = [asyncio.create_task(server.run()) for server in fresh]
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*(server.ready.wait() for server in fresh))
+        except TimeoutError:
+            await self._let_go(fresh, tasks)
+            raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
+        except asyncio.CancelledError:
+            self._let_go(fresh, tasks)
+            raise
+        old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
+        # Nobody waits for the old page process: it may be answering whoever asked for this, and waits for its end.
+        self._let_go(*self._page)
+        self._begin_page()
+        await asyncio.shield(self._let_go(old, old_tasks))
 
     async def drain(self, seconds: float, ended: asyncio.Event) -> None:
         """Have all say that they are not ready and ask their clients to leave, for so long or until `ended`."""

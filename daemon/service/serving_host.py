@@ -51,6 +51,11 @@ class ServingHost:
         if message["event"] == "trial_seen":
             self._uploading.note_trial(message)
 
+    @property
+    def reaches_store(self) -> bool:
+        """Whether the store answers this host, as far as that is known."""
+        return self._heartbeat.is_heard
+
     def reload(self, config: Config) -> None:
         """Follow these models from here on."""
         self._following.config = self._heartbeat.config = config

@@ -2,18 +2,19 @@
 
 import argparse
 import random
+import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
-from host_faults.cluster import MODELS, made_cluster, remove
-from host_faults.faults import KINDS, Faults, audit, plugged
+from host_faults.cluster import MODELS, Cluster, made_cluster, remove
+from host_faults.faults import KINDS, Fault, Faults, audit, plugged
 from host_faults.network import why_none
 from host_faults.story import Story
 
-ROUND = 5
+BEGUN_S = time.monotonic()
+ROUND = 10
 """So many faults between two times of rest."""
 
 
@@ -33,36 +34,57 @@ def main() -> int:
 
 def told(folder: Path, count: int, seed: int, kinds: tuple[str, ...]) -> list[str]:
     """Have so many faults happen, and rest after each few; all that was broken."""
-    chance, counted, begun_s = random.Random(seed), Counter[str](), time.monotonic()
+    chance, happened = random.Random(seed), list[Fault]()
     with made_cluster(folder) as cluster, plugged(cluster):
         audit(cluster)
-        story, faults = Story(cluster, chance), Faults(cluster, chance)
-        story.begin()
+        story, faults = Story(cluster, chance, say), Faults(cluster, chance)
         try:
-            while counted.total() < count:
-                for _ in range(min(ROUND, count - counted.total())):
-                    for model in chance.sample(MODELS, 2):
-                        story.drop(model)
+            story.begin()
+            while len(happened) < count:
+                for _ in range(min(ROUND, count - len(happened))):
+                    story.drop(chance.choice(MODELS))
                     story.tell(chance.choice(MODELS))
-                    kind = chance.choice(kinds)
-                    counted[kind] += faults.one(kind)
+                    happened += _told_one(faults.one(chance.choice(kinds)), len(happened) + 1)
                     story.keep_alive()
                 rested_s = time.monotonic()
                 story.come_to_rest()
-                print(
-                    f"{counted.total()} of {count} after {time.monotonic() - begun_s:.0f} s, at rest after "
-                    f"{time.monotonic() - rested_s:.0f} s, {story.asked} requests, slowest {story.slowest_s:.1f} s",
-                    flush=True,
-                )
-            broken = story.end()
+                say(f"at rest after {time.monotonic() - rested_s:.1f} s; {story.requests()}")
+            restless = list[str]()
         except AssertionError as error:
-            broken = [str(error)]
-        for host in cluster.hosts if broken else ():
-            (host.folder / "log").write_text("\n".join(host.raw))
-    kinds_told = ", ".join(f"{n} {kind}" for kind, n in sorted(counted.items()))
-    print(*broken, sep="\n")
-    print(f"{counted.total()} faults ({kinds_told}), {len(broken)} promises broken, seed {seed}", flush=True)
-    return broken
+            restless = [str(error)]
+        broken = {"comes to rest": restless} | story.end()
+        lines = [line for each in broken.values() for line in each]
+        for host in cluster.hosts:
+            host.write_log()
+        print(table(cluster, happened), story.requests(), *lines, sep="\n")
+    print(", ".join(f"{promise}: {len(each)} broken" for promise, each in broken.items()))
+    print(f"{len(happened)} faults, {len(lines)} promises broken, seed {seed}", flush=True)
+    return lines
+
+
+def table(cluster: Cluster, happened: list[Fault]) -> str:
+    """Of each kind how often it happened, to whom, and how long it took until another host led, by the time at which the
+    database gave it the lease."""
+    rows = [f"{'kind':16}{'faults':>8}{'to leaders':>12}{'taken over':>12}{'p50 s':>8}{'max s':>8}"]
+    ends = [*(fault.at for fault in happened[1:]), float("inf")]
+    for kind in sorted({fault.kind for fault in happened}):
+        ours = [(fault, end) for fault, end in zip(happened, ends, strict=True) if fault.kind == kind]
+        taken = [taken_s for fault, end in ours if (taken_s := fault.taken_over_s(cluster, end)) is not None]
+        times = f"{statistics.median(taken):8.1f}{max(taken):8.1f}" if taken else ""
+        rows.append(f"{kind:16}{len(ours):8}{sum(fault.led for fault, _ in ours):12}{len(taken):12}{times}")
+    return "\n".join(rows)
+
+
+def _told_one(fault: Fault, number: int) -> list[Fault]:
+    """The fault, if it happened."""
+    whom = "all hosts" if not fault.host else f"host {fault.host}, which led" if fault.led else f"host {fault.host}"
+    say(f"{number:5} {fault.kind:16} {f'{fault.lasted_s:.1f} s, {whom}' if fault.happened else 'could not be'}")
+    return [fault] if fault.happened else []
+
+
+def say(line: str) -> None:
+    """With the time since the start."""
+    print(f"{time.monotonic() - BEGUN_S:7.1f} {line}", flush=True)
 
 
 def _options() -> argparse.Namespace:

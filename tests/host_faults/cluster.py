@@ -30,6 +30,7 @@ MODELS = "a", "b", "c"
 PORT = 8080
 ANSWER_S = 2.5
 """So long a balancer waits for a host before it asks the next one."""
+ROW = {"rows": [{"x": 0.3, "z": -1.0, "colour": "red", "id": "q"}]}
 MODEL = """\
 [models.{name}]
 data_dir = "{data}"
@@ -94,6 +95,10 @@ class Host(Daemon):
             self.process.wait(PATIENCE_S)
         self.begin()
 
+    def write_log(self) -> None:
+        """What it said so far, beside its folder of state."""
+        (self.folder / "log").write_text("\n".join(self.raw))
+
     @property
     def lives(self) -> bool:
         """Whether its control runs."""
@@ -150,14 +155,25 @@ class Cluster:
 
     def ask(self, path: str, body: Any, hosts: Sequence[Host]) -> httpx.Response | None:
         """As a balancer does: one host after the other until one answers 2xx; None if none does."""
+        return self.asked(path, body, hosts)[0]
+
+    def asked(self, path: str, body: Any, hosts: Sequence[Host]) -> tuple[httpx.Response | None, str]:
+        """The same, and what those said who did not."""
+        said = []
         for host in hosts:
             try:
                 answer = self.post(host, path, body)
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
+                said.append(f"host {host.number}: {error!r}")
                 continue
             if answer.is_success:
-                return answer
-        return None
+                return answer, ""
+            said.append(f"host {host.number}: {answer.status_code} {answer.text}")
+        return None, "; ".join(said)
+
+    def answers(self, host: Host) -> bool:
+        """Whether it serves each model."""
+        return all(self.ask(f"/models/{name}/predict", ROW, [host]) is not None for name in MODELS)
 
     def post(self, host: Host, path: str, body: Any) -> httpx.Response:
         """One request to one host."""

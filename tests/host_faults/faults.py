@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psutil
 import psycopg
@@ -18,13 +19,17 @@ LASTS_S = 2.0, 9.0
 AWAY_S = 3.0, 20.0
 AMID_S = 20.0
 """How long it is waited for a transaction, or a worker, to cut off."""
+OTHERS_S = 120.0
+"""How long it is waited until another host serves: where none does, a request may fail."""
 AUDIT = """
 CREATE TABLE lease_owners (name text PRIMARY KEY, address inet);
+CREATE TABLE terms_begun (term bigint PRIMARY KEY, address inet, at double precision);
 CREATE TABLE written_by_others (at timestamptz, relation text, address inet, owners text);
 CREATE FUNCTION note_owner() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF TG_OP = 'INSERT' OR NEW.term <> OLD.term THEN
         INSERT INTO lease_owners VALUES (NEW.name, inet_client_addr())
             ON CONFLICT (name) DO UPDATE SET address = excluded.address;
+        INSERT INTO terms_begun VALUES (NEW.term, inet_client_addr(), NEW.since);
     END IF;
     RETURN NEW;
 END $$;
@@ -52,29 +57,57 @@ def audit(cluster: Cluster) -> None:
             )
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What was done to which host (0: to all of them), whether that one led, when (seconds since 1970), and for how
+    long. One that could not be, as there was nothing to cut off, did not happen."""
+
+    kind: str
+    host: int
+    led: bool
+    happened: bool
+    at: float
+    lasted_s: float
+
+    def taken_over_s(self, cluster: Cluster, until: float) -> float | None:
+        """After how long another host led; None where none did until then, as where this one was back before."""
+        if not (self.led and self.happened):
+            return None
+        asked = "SELECT min(at) FROM terms_begun WHERE at >= %s AND at < %s AND address <> %s::inet"
+        found = cluster.query(asked, self.at, until, cluster.network.address(self.host))[0][0]
+        return None if found is None else found - self.at
+
+
 class Faults:
-    """Draws them by chance; each returns how it is undone, or None where it could not happen."""
+    """Draws them by chance; each kind returns how it is undone, or None where it could not happen."""
 
     def __init__(self, cluster: Cluster, chance: random.Random) -> None:
         self._cluster, self._chance = cluster, chance
+        self._hit, self._led = 0, False
 
-    def one(self, kind: str) -> bool:
-        """Do it, let it last, undo it; whether it happened."""
-        undo = KINDS[kind](self)
-        if undo is None:
-            return False
-        time.sleep(self._chance.uniform(*(AWAY_S if kind.endswith("away") else LASTS_S)))  # its length, not a wait
-        undo()
-        return True
+    def one(self, kind: str) -> Fault:
+        """Do it, let it last, undo it."""
+        self._hit, self._led = 0, False
+        undo, at = KINDS[kind](self), time.time()
+        if undo is not None:
+            time.sleep(self._chance.uniform(*(AWAY_S if kind.endswith("away") else LASTS_S)))  # its length, not a wait
+            undo()
+        return Fault(kind, self._hit, self._led, undo is not None, at, time.time() - at)
 
     def _host(self) -> Host | None:
         """The leader mostly: what happens to others matters less."""
-        living = [host for host in self._cluster.hosts if host.lives]
+        living, leader = [host for host in self._cluster.hosts if host.lives], None
         with contextlib.suppress(psycopg.Error):
             leader = self._cluster.leader()
-            if leader is not None and leader.lives and self._chance.random() < 0.8:
-                return leader
-        return self._chance.choice(living) if living else None
+        if not living:
+            return None
+        host = leader if leader in living and self._chance.random() < 0.8 else self._chance.choice(living)
+        assert host is not None
+        others = [one for one in self._cluster.hosts if one is not host]
+        if not answer_of(lambda: any(map(self._cluster.answers, others)), OTHERS_S, 0.2):
+            return None  # it would be the only one
+        self._hit, self._led = host.number, host is leader
+        return host
 
     # --- the kinds --------------------------------------------------------------------------------------
 

@@ -80,6 +80,9 @@ class Backend(Protocol):
     def renew(self) -> bool:
         """Be it as long again; no, for good, where another one is. OperationalError where that cannot be told."""
 
+    def hold_back(self, is_held: bool) -> None:
+        """From here on let another one be it as soon as there is one, and write until then; or no more so."""
+
     def release(self) -> None:
         """Be it no more, so that another one need not wait."""
 

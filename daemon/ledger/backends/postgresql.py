@@ -7,7 +7,7 @@ place another took, is refused by the database itself."""
 import contextlib
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ AWAY_S = 2.0
 WRITE_IDLE_S = 10.0
 """Who writes, and then says nothing for so long, is cut off: nobody else can write meanwhile. Of a service it is the
 length of its lease, for nobody can take that before its transaction ended."""
+WRITE_S = 1.0
+"""So long a write has a lease that was over, where another one is to have it."""
 SETTINGS = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=10min -c client_min_messages=warning"
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10s"
@@ -80,6 +82,7 @@ class PostgresqlBackend:
         self.lost = ""
         self._read_only, self._connect_s = read_only, connect_s
         self._lease, self._is_service, self._idle_ms = PostgresqlLease(self.connected), False, int(1000 * WRITE_IDLE_S)
+        self._is_held_back = False
         self._away, self._again_s = "", float("-inf")
         self._session: Any = None
         self._lock = threading.RLock()
@@ -146,7 +149,7 @@ class PostgresqlBackend:
             assert error.orig is not None
             if getattr(error.orig, "sqlstate", None) == TAKEN_OVER:
                 connection.rollback()
-                if self.renew():  # it was over, and nobody took it
+                if self._is_had(self._to_write):  # it was over, and nobody took it
                     self._begin_turn(connection, durable)
                     return
             raise OperationalError("ledger_turn", None, error.orig) from None
@@ -183,9 +186,20 @@ class PostgresqlBackend:
             raise why_not(self.place, DatabaseError("claim", None, error)) from None
 
     def renew(self) -> bool:
-        """Lengthen the lease; no, for good, where another one took it. OperationalError where that cannot be told."""
+        """Lengthen the lease, unless that is held back; no, for good, where another one took it. OperationalError where
+        that cannot be told."""
+        return self._is_had(self._lease.is_mine if self._is_held_back else self._lease.renew)
+
+    def hold_back(self, is_held: bool) -> None:
+        """Have a write lengthen a lease that is over for as long as it needs, and nothing else; or no more so."""
+        self._is_held_back = is_held
+
+    def _to_write(self) -> bool:
+        return self._lease.renew(WRITE_S if self._is_held_back else None)
+
+    def _is_had(self, asked: Callable[[], bool]) -> bool:
         try:
-            if not self.lost and not self._lease.renew():
+            if not self.lost and not asked():
                 self.lost = f"another service took over the ledger {self.place}"
         except psycopg.Error as error:
             raise OperationalError("renew", None, error) from None

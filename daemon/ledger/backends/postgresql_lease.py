@@ -57,13 +57,18 @@ class PostgresqlLease:
                 self.holder, self.term, self._length_s = holder, int(taken[0]), length_s
             return taken is not None
 
-    def renew(self) -> bool:
-        """Have it as long again from now on; no where another one has it."""
+    def renew(self, length_s: float | None = None) -> bool:
+        """Have it as long again from now on, or for so long; no where another one has it."""
         with self._lock:
             try:
-                return self._changed(RENEW, self._length_s, self.holder, self.term)
+                return self._changed(RENEW, length_s or self._length_s, self.holder, self.term)
             except psycopg.errors.LockNotAvailable:  # by a transaction of one's own, or of who takes it
-                return self._one(f"SELECT 1 FROM leases WHERE {MINE}", self.holder, self.term) is not None  # noqa: S608
+                return self._is_mine()
+
+    def is_mine(self) -> bool:
+        """Whether no other one has it, be it over or not."""
+        with self._lock:
+            return self._is_mine()
 
     def give_up(self) -> None:
         """Have it no more, so that another one need not wait for its end."""
@@ -74,6 +79,9 @@ class PostgresqlLease:
         """Ask no more."""
         with self._lock:
             self._drop()
+
+    def _is_mine(self) -> bool:
+        return self._one(f"SELECT 1 FROM leases WHERE {MINE}", self.holder, self.term) is not None  # noqa: S608
 
     def _changed(self, statement: str, *values: Any) -> bool:
         return bool(self._run(statement, *values).rowcount)

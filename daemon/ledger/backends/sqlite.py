@@ -86,6 +86,9 @@ class SqliteBackend:
         """For as long as that lock is held."""
         return True
 
+    def hold_back(self, is_held: bool) -> None:
+        """Nobody else can have it."""
+
     def release(self) -> None:
         """With that lock."""
 

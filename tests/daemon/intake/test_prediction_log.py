@@ -384,7 +384,15 @@ def test_answers_are_meant_for_a_data_file_before_it_is_made(ledger):
         assert prediction_log.waiting(conn, "m") == (30, 5.0)
         prediction_log.taken(conn, "m", "predictions/1", 11.0)
         assert list(prediction_log.assigned(conn, "m")) == []
-        assert prediction_log.known_segments(conn, "m") == {"sa", "sb", "sc"}
+        assert prediction_log.recorded(conn, "m", ["sa", "sc", "sd"]) == {"sa", "sc"}
+
+
+def test_a_segment_is_known_however_many_files_came_after_it(ledger):
+    """As where a host was killed before it removed one, and leads again after others did."""
+    with ledger.begin() as conn:
+        for number in range(30):
+            keep(conn, str(number), 1)
+        assert prediction_log.recorded(conn, "m", ["s0"]) == {"s0"} and prediction_log.recorded(conn, "m", []) == set()
 
 
 def test_what_expires_goes_whole_and_oldest_first(ledger):

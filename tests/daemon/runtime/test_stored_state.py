@@ -252,6 +252,20 @@ def test_who_may_not_put_finds_it_out_at_the_start(hosts: tuple[Host, Host], s3:
     assert failed.value.hopeless
 
 
+def test_a_store_is_away_while_each_try_fails(hosts: tuple[Host, Host]) -> None:
+    """From the first one on, until one succeeds; one that only takes long is not."""
+    host = hosts[0]
+    host.stored.failed("it takes long", is_slow=True)
+    host.now_s = 7.0
+    assert host.stored.away_s() == 0.0
+    host.stored.failed("no answer")
+    host.now_s = 12.0
+    host.stored.failed("no answer")
+    assert host.stored.away_s() == 5.0
+    host.stored.reached()
+    assert host.stored.away_s() == 0.0
+
+
 def test_what_is_gone_goes_after_its_grace(hosts: tuple[Host, Host]) -> None:
     """Not before; not where it came back meanwhile; at once where that is asked, but for versions; and nothing where the
     folder itself is gone."""

@@ -217,6 +217,23 @@ def test_hosts_are_heard_missed_and_forgotten(world: World) -> None:
     assert world.stored == []
 
 
+def test_a_host_reaches_the_store_again_once_it_was_heard_twice(world: World) -> None:
+    """After it was not heard once; until then it does not take over from a host that may reach the store by now."""
+    config = world.control.shared.config
+    make_room(config)
+    stored = StoredState(world.store, config.state_dir, GRACE_S)
+    beat = Heartbeat(config, stored, list, "http://a:1")
+    assert beat.is_heard
+    stored.store = _Away(world.store)
+    beat.put({})
+    stored.store = world.store
+    heard = []
+    for _ in range(2):
+        heard.append(beat.is_heard)
+        beat.put({})
+    assert heard == [False, False] and beat.is_heard
+
+
 class _Away(ObjectStore):
     """A store that takes nothing, as one that cannot be reached."""
 
