@@ -15,6 +15,7 @@ MAGIC = b"SQLite format 3\0"
 CHECKED_BYTES = 256 * 2**20
 """A longer ledger is not read whole at each start; `driftd doctor` and `driftd backup` do."""
 WAY_BACK = "`driftd restore DIR` brings a backup back, or move the whole state folder away to begin anew"
+MOVE = "`driftd migrate-state` moves it there"
 BUSY_S = 10.0
 WAL_HEADER, FRAME_HEADER = 32, 24
 """Bytes before the frames of a -wal file, and before the page of each."""

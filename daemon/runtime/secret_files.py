@@ -27,7 +27,10 @@ def read_secret(file: Path) -> bytes:
     try:
         return file.read_bytes().strip()
     except OSError as error:
-        raise Refused(f"{file}: cannot be read: {error.strerror}") from None
+        way_out = (
+            "the configuration names it: write it there, or copy it from another host" if not file.exists() else ""
+        )
+        raise Refused(f"{file}: cannot be read: {error.strerror}", way_out) from None
 
 
 def variables(file: Path | None, known: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from daemon.config.patience import Patience
 from daemon.config.real_paths import RealPaths
 from daemon.ledger import Ledger, files, leases, models, promotions
 from daemon.ledger.leases import Leader
-from daemon.ledger.sound import WAY_BACK, refuse_missing
+from daemon.ledger.sound import MOVE, WAY_BACK, refuse_missing
 from daemon.reading.look import scan, why_unread
 from daemon.reading.rejects import printable
 from daemon.reports.status import address
@@ -414,7 +414,8 @@ def _database(config: Config) -> Iterator[Finding]:
                 yield from _told_inside(config, conn)
     except Refused as error:
         is_new = error.message.startswith("the service has not run yet")
-        yield Finding("ok" if is_new else "error", error.message, "" if is_new else error.hint)
+        level = "warning" if error.hint == MOVE else "ok" if is_new else "error"
+        yield Finding(level, error.message, "" if is_new else error.hint)
     except SQLAlchemyError as error:
         why = str(getattr(error, "orig", error)).strip().splitlines()[0]
         yield Finding("error", f"the ledger cannot be read: {why}", "is the database up?")
@@ -472,7 +473,8 @@ def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
     if is_here:
         yield from (Finding(*told) for told in key_told(config, conn))
     elif not config.paths.copied.exists():
-        yield Finding("ok", f"{config.state_dir} is no copy of what the store has: `driftd serve` follows here")
+        what = "no copy of what the store has: `driftd run` fetches all of it, `driftd serve` what is to be served"
+        yield Finding("ok", f"{config.state_dir} is {what}")
     for name in config.models:
         yield from _unclear(conn, config, name)
         yield from (Finding(*told) for told in (snapshots_told(conn, config, name) if is_here else ()))

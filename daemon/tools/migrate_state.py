@@ -42,7 +42,9 @@ def migrate_state(config: Config, progress: Progress) -> Moved:
     place = ledger_place(config)
     if not paths.ledger.exists():
         is_moved = paths.moved_ledger.exists()
-        raise Refused(f"there is no ledger in {paths.ledger}", "it was moved before" if is_moved else "")
+        raise Refused(
+            f"there is no ledger in {paths.ledger}", "it was moved before: start `driftd run`" if is_moved else ""
+        )
     with sole_owner(config.state_dir):
         with closing(open_ledger(config.state_dir, group=config.service.group)) as source:
             with source.connect() as conn:

@@ -112,7 +112,7 @@ def test_a_challenger_is_tried_on_another_host(make_host: MakeHost, reader: str)
     follower.wait("model_swapped", version=promoted["version"])
     wait_for(lambda: about(follower)["trial"] is None)
     told = follower.cli("doctor", "--json")
-    assert "follows here" in told.stdout and json.loads(told.stdout)
+    assert "`driftd serve` what is to be served" in told.stdout and json.loads(told.stdout)
     (one,) = heard(first)
     assert one["url"] == follower.url and one["driftd"] and "host " in first.cli("status").stdout
     assert follower.stop() == 0

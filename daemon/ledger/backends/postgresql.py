@@ -5,6 +5,7 @@ counts up become visible in their order. The service holds a lease under a term:
 place another took, is refused by the database itself."""
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -59,6 +60,10 @@ HOPELESS = (
     "not permitted to log in", "invalid ",
 )  # fmt: skip
 """What of a refused connection does not mend itself, in the words of libpq and the server."""
+MISSING = re.compile(r'database ".*" does not exist')
+NO_DATABASE = (
+    "make it, with driftd's role as its owner: `createdb --owner ROLE --encoding UTF8 --template template0 NAME`"
+)
 INSTANCE = """concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
  (SELECT oid FROM pg_database WHERE datname = current_database()), current_schema())"""
 """Of the cluster and its replicas, the database in it, and the schema."""
@@ -333,7 +338,8 @@ def why_not(place: str, error: DatabaseError) -> Refused | Retry:
     said = (str(error.orig).strip().splitlines() or ["no answer"])[0].removeprefix("connection failed: ")
     if isinstance(error, OperationalError) and not any(words in said for words in HOPELESS):
         return Retry(f"the ledger {place} cannot be reached: {said}", "is the database up, and reachable from here?")
-    return Refused(f"cannot use the ledger {place}: {said}", "check [service] ledger, the role and its rights")
+    way_out = NO_DATABASE if MISSING.search(said) else "check [service] ledger, the role and its rights"
+    return Refused(f"cannot use the ledger {place}: {said}", way_out)
 
 
 def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: bool, is_copy: bool) -> None:
@@ -344,6 +350,8 @@ def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: b
         return
     if not found:
         if not migrate:
+            if StatePaths(state_dir).ledger.exists():
+                raise Refused(f"there is no ledger in {place} yet: it is a file in {state_dir}", sound.MOVE)
             raise Refused(f"the service has not run yet: there is no ledger in {place}", "start `driftd run`")
         if sound.holds_work(state_dir):
             raise Refused(

@@ -8,12 +8,14 @@ import pwd
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from daemon.config.config import Config, hook_command, model_data_dir, scoring_dirs
 from daemon.config.notify import needs_apprise, scheme_of
+from daemon.runtime.ledgers import ledger_url
+from daemon.runtime.stores import data_options, store_options
 from daemon.tools.units.render import MARK, Site, in_home, open_hosts, render
 from retrain.records.errors import Refused
 from retrain.records.settings import SourceSettings
@@ -22,6 +24,7 @@ from retrain.records.settings.source import database_file, database_host
 USER = "driftd"
 OWN_HOST = ("json", "jsons", "xml", "xmls", "form", "forms")
 """Schemes of Apprise's whose URL names the host that is reached."""
+AWS = "https://amazonaws.com"
 PACKAGES = ("daemon", "retrain", "drift")
 RUNNING = Path("/run/systemd/system")
 HOME = Path(__file__).resolve().parents[3]
@@ -53,7 +56,7 @@ def site_of(config: Config, user: str) -> Site:
         reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
         asked=tuple(None if one.url is None else database_host(one.url) for one in sources),
         kept=_ledger_hosts(config),
-        stored=(None,) if config.service.store is not None or prefixes else (),
+        stored=tuple(_store_hosts(config)),
         prefixes=tuple(prefixes),
         told=_told_hosts(config),
         databases=tuple(path.parent for one in sources if (path := _database(config, one)) is not None),
@@ -78,11 +81,34 @@ def _database(config: Config, source: SourceSettings) -> Path | None:
 
 
 def _ledger_hosts(config: Config) -> tuple[str | None, ...]:
-    """The host of the database that keeps the ledger; none where that is a file, None where its URL is a secret."""
-    service = config.service
-    if service.ledger is not None:
-        return (database_host(service.ledger),)
-    return () if service.ledger_file is None else (None,)
+    """The host of the database that keeps the ledger; none where that is a file, None where this user may not read its
+    URL, or it is a credential."""
+    try:
+        url = ledger_url(config, {})
+    except Refused:
+        return (None,)
+    if url is None:
+        return () if config.service.store is None else (None,)
+    return (database_host(url),)
+
+
+def _store_hosts(config: Config) -> Iterator[str | None]:
+    """The hosts of the object stores that files and data are in; None where this user may not read who it is, or that
+    is a credential."""
+    if config.service.store is not None:
+        yield _endpoint(config.service.store_file, lambda: store_options(config, {}))
+    for name, model in config.models.items():
+        if model.data_uri is not None:
+            file = model.data_dir_file or config.service.store_file
+            yield _endpoint(file, lambda name=name: data_options(config, name, {}))  # type: ignore[misc]
+
+
+def _endpoint(file: str | None, options: Callable[[], Mapping[str, str]]) -> str | None:
+    """Where the file says nothing of it a store is AWS's."""
+    try:
+        return None if file is None else urlsplit(options().get("AWS_ENDPOINT_URL", AWS)).hostname
+    except Refused:
+        return None
 
 
 def _told_hosts(config: Config) -> tuple[str | None, ...]:
@@ -105,12 +131,19 @@ def told(site: Site) -> list[str]:
     folder."""
     folders = ", ".join(map(str, dict.fromkeys((*site.data_dirs, *site.prefixes))))
     told = [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
-    if open_hosts((*site.reached, *site.asked, *site.told)):
-        words = (("notifications go to", site.reached), ("rows come from", site.asked), ("events go to", site.told))
+    reached = (*site.reached, *site.asked, *site.kept, *site.stored, *site.told)
+    if open_hosts(reached):
+        words = (
+            ("notifications go to", site.reached), ("rows come from", site.asked), ("the ledger is at", site.kept),
+            ("files are at", site.stored), ("events go to", site.told),
+        )  # fmt: skip
         reasons = [f"{what} {' and '.join(names)}" for what, hosts in words if (names := open_hosts(hosts))]
         reason = f"{' and '.join(reasons)}, and systemd's rules know addresses alone"
         return [*told, f"  may reach every address (no IPAddressDeny=): {reason}"]
-    words = (("notifies", site.reached), ("pulls rows from", site.asked), ("tells", site.told))
+    words = (
+        ("notifies", site.reached), ("pulls rows from", site.asked), ("has its ledger at", site.kept),
+        ("has files at", site.stored), ("tells", site.told),
+    )  # fmt: skip
     return [*told, *(f"  {what} {', '.join(map(str, dict.fromkeys(hosts)))}" for what, hosts in words if hosts)]
 
 

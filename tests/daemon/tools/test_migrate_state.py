@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from daemon_harness import in_own_process, in_process
 from ledgers import place_ledger
 from postgresql import Server, needs_postgresql
 from s3 import S3, needs_s3
@@ -123,3 +124,46 @@ def test_the_file_that_is_kept_is_whole(moving: Moving) -> None:
         assert moving.move() > 0
         with closing(sqlite3.connect(moving.config.paths.moved_ledger)) as kept:
             assert kept.execute("SELECT name FROM models ORDER BY 1").fetchall() == [("m",), ("n",)]
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "command", "way_out"),
+    [
+        ("to move", "status", "`driftd migrate-state` moves it there"),
+        ("to move", "doctor", "`driftd migrate-state` moves it there"),
+        ("to move", "run", "`driftd migrate-state` moves a ledger that is a file"),
+        ("that it was moved", "migrate-state", "it was moved before: start `driftd run`"),
+        ("the database", "status", "createdb --owner ROLE"),
+        ("the bucket", "doctor", "check [service] store"),
+        ("the bucket", "migrate-state", "check [service] store"),
+        ("url", "status", "copy it from another host"),
+        ("options", "doctor", "copy it from another host"),
+        ("options", "migrate-state", "copy it from another host"),
+        ("the ledger's line", "migrate-state", 'write ledger = "postgresql+psycopg://'),
+        ("the ledger's line", "doctor", "name one in [service] ledger"),
+    ],
+)
+def test_a_step_that_was_forgotten_is_named(
+    moving: Moving, postgresql: Server, forgotten: str, command: str, way_out: str
+) -> None:
+    """Whoever follows docs/beyond-one-machine.md and leaves one out is told what to do; nothing is changed."""
+    folder = moving.state.parent
+    config, url = folder / "config.toml", folder / "url"
+    text = config.read_text()
+    if forgotten == "that it was moved":
+        moving.move()
+    elif forgotten == "the database":
+        url.write_text(postgresql.url("nowhere"))
+    elif forgotten == "the bucket":
+        config.write_text(text.replace("/driftd", "x/driftd"))
+    elif forgotten == "the ledger's line":
+        config.write_text(text.replace('ledger_file = "url"\n', ""))
+    elif forgotten in ("url", "options"):
+        (folder / forgotten).unlink()
+    before = moving.config.paths.ledger.exists()
+    run = in_own_process if command == "run" else in_process
+    done = run(["-c", str(config), command])
+    assert way_out in f"{done.stdout}{done.stderr}", f"{done.stdout}{done.stderr}"
+    is_note = (forgotten, command) == ("to move", "doctor")
+    assert "Traceback" not in done.stderr and (is_note or done.returncode != 0)
+    assert moving.config.paths.ledger.exists() == before and not (before and moving.store.names())

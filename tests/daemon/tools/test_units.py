@@ -135,14 +135,44 @@ def test_a_database_that_rows_come_from_is_opened_like_a_receiver() -> None:
     assert "BindReadOnlyPaths=-/home/a/data\n" in service_of(databases=(Path("/home/a/data"),))
 
 
+def installed(folder: Path, text: str, **files: str) -> tuple[str, list[str]]:
+    """The service's unit by that configuration and these files beside it, and what the command tells."""
+    model = '[models.m]\ndata_dir = "s3://lake/a"\ntask = "regression"\ntarget = "y"\n'
+    (folder / "config.toml").write_text(text if "[models.m]" in text else text + model)
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    site = site_of(load_config(folder / "config.toml"), "driftd")
+    assert not site.data_dirs or 'data_dir = "d"' in text
+    return render(site)[Path(NAMES["driftd.service"])], told(site)
+
+
 def test_data_in_an_object_store_are_no_folder_and_open_every_address(tmp_path: Path) -> None:
-    """How it is reached is a secret, and rules know addresses alone; it is told what is watched."""
-    model = 'data_dir = "s3://lake/a"\ntask = "regression"\ntarget = "y"\n'
-    (tmp_path / "config.toml").write_text(f"[models.m]\n{model}")
-    site = site_of(load_config(tmp_path / "config.toml"), "driftd")
-    text = render(site)[Path(NAMES["driftd.service"])]
+    """Where how it is reached is not said, for rules know addresses alone; it is told what is watched."""
+    text, said = installed(tmp_path, "")
     assert "IPAddressDeny=any" not in text and "an object store has to reach" in text and "s3:" not in text
-    assert "  watches s3://lake/a" in told(site) and not site.data_dirs
+    assert "  watches s3://lake/a" in said and "files are at a URL in a file or a credential" in said[-1]
+
+
+KEPT = '[service]\nledger_file = "url"\nstore = "s3://b/p"\nstore_file = "store"\n'
+
+
+def test_ledger_and_store_are_opened_by_what_their_files_name(tmp_path: Path) -> None:
+    """Their addresses alone, also where models' data are in the same store, and no secret is told; a name opens all, and
+    so does AWS, a file that is not there, and a credential."""
+    url = "postgresql://u:hidden@10.0.0.7/d"
+    text, said = installed(tmp_path, KEPT, url=url, store="AWS_ENDPOINT_URL=https://10.0.0.8:9000\n")
+    assert "IPAddressAllow=localhost 10.0.0.7 10.0.0.8\nIPAddressDeny=any\n" in text
+    assert said[-2:] == ["  has its ledger at 10.0.0.7", "  has files at 10.0.0.8"] and "hidden" not in text
+    for store in ("AWS_ENDPOINT_URL=https://s3.example.com\n", "AWS_REGION=eu-central-1\n"):
+        text, said = installed(tmp_path, KEPT, url=url, store=store)
+        host = "s3.example.com" if "example" in store else "amazonaws.com"
+        assert "IPAddressDeny=any" not in text and f"or an object store has to reach {host}: " in text
+        assert f"files are at {host}, and systemd's rules know addresses alone" in said[-1]
+    (tmp_path / "url").unlink()
+    text, said = installed(tmp_path, KEPT, store="AWS_ENDPOINT_URL=http://10.0.0.8\n")
+    assert "IPAddressDeny=any" not in text and "the ledger is at a URL in a file or a credential" in said[-1]
+    by_credential = '[service]\nstore = "s3://b/p"\n[models.m]\ndata_dir = "d"\ntask = "regression"\ntarget = "y"\n'
+    assert "IPAddressDeny=any" not in installed(tmp_path, by_credential)[0]
 
 
 def test_a_percent_sign_is_not_a_specifier_and_a_quote_is_refused() -> None:
