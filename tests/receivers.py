@@ -3,7 +3,7 @@
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,12 +26,13 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Answers with `status`; holds each request while `hold` is set."""
+    """Answers with `status`, or with what `judge` says of a body; holds each request until `may_answer` is set."""
 
     port: int = 0
     status: int = 204
     received: list[Received] = field(default_factory=list)
     answer_headers: dict[str, str] = field(default_factory=dict)
+    judge: Callable[[Any], int] | None = None
     may_answer: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -60,8 +61,9 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             told.may_answer.wait(30)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            told.received.append(Received(headers, body, told.status < 300, self.path))
-            self.send_response(told.status)
+            status = told.status if told.judge is None else told.judge(json.loads(body))
+            told.received.append(Received(headers, body, status < 300, self.path))
+            self.send_response(status)
             for name, value in told.answer_headers.items():
                 self.send_header(name, value)
             self.end_headers()

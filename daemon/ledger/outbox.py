@@ -76,9 +76,16 @@ def pending(conn: Connection, destination: str, keys: Iterable[str]) -> set[str]
     return set(conn.scalars(select(outbox.c.key).where(*mine)))
 
 
-def drop(conn: Connection, destination: str) -> None:
-    """Nothing waits for a destination that is not configured any more."""
-    conn.execute(delete(outbox).where(outbox.c.destination == destination, *_waits(())))
+def drop(conn: Connection, destination: str, but: Collection[str] = ()) -> None:
+    """Nothing waits for a destination any more, but for what is about these."""
+    mine = outbox.c.destination == destination, outbox.c.about.not_in(but)
+    conn.execute(delete(outbox).where(*mine, *_waits(())))
+
+
+def try_now(conn: Connection, destination: str) -> None:
+    """All that waits for a destination may be sent at once: it is another one than what failed."""
+    chosen = update(outbox).where(outbox.c.destination == destination, *_waits(()))
+    conn.execute(chosen.values(not_before=0.0))
 
 
 def waiting(conn: Connection, but: Collection[int] = ()) -> dict[str, int]:

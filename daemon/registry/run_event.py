@@ -14,7 +14,7 @@ from retrain.records.cycle import Cycle, CycleState
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = {
     "processing_engine": "1-1-0/ProcessingEngineRunFacet", "errorMessage": "1-0-0/ErrorMessageRunFacet",
-    "tags": "2-0-3/TagsRunFacet", "jobType": "2-0-3/JobTypeJobFacet",
+    "tags": "1-0-0/TagsRunFacet", "jobType": "2-0-3/JobTypeJobFacet",
     "version": "1-0-0/DatasetVersionDatasetFacet", "schema": "1-0-0/SchemaDatasetFacet",
     "dataQualityMetrics": "1-0-2/DataQualityMetricsInputDatasetFacet",
 }  # fmt: skip

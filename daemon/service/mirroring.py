@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.config.config import Config
 from daemon.config.registries import MLFLOW, MlflowSettings
 from daemon.ledger import Ledger, outbox
-from daemon.registry.wanted import wanted_key, wanted_model
+from daemon.registry.wanted import mirror_standing, wanted_key, wanted_model
 from daemon.runtime.log import get_logger
 from daemon.runtime.registries import MirrorRequest, mlflow_options
 from daemon.runtime.within import within
@@ -52,8 +52,8 @@ class Mirroring:
         self._config, self._ledger, self._group, self._resting = config, ledger, group, resting
         self._environment, self._now, self._monotonic = environment, now, monotonic
         self._wake = asyncio.Event()
-        self._settings: MlflowSettings | None = None
-        self._has_begun = False
+        self._settings: tuple[MlflowSettings | None, tuple[str, ...]] | None = None
+        self._is_failing = False
         self._compared_s: dict[str, float] = {}
         self._pauses: dict[str | None, tuple[int, float]] = {}
         self._told: dict[str, str] = {}
@@ -81,12 +81,9 @@ class Mirroring:
     async def _look(self) -> None:
         """Note what is wanted, and do what is due, by one process for all models."""
         config = self._config()
-        if not self._has_begun or config.mlflow != self._settings:
-            self._settings, self._has_begun = config.mlflow, True
-            self._compared_s, self._pauses, self._told = {}, {}, {}
-            if config.mlflow is None:
-                with self._ledger.begin() as conn:
-                    outbox.drop(conn, MLFLOW)
+        if self._settings != (settings := (config.mlflow, tuple(config.models))):
+            self._renew(config)
+            self._settings = settings
         if config.mlflow is None:
             return
         due = self._due(config, config.mlflow)
@@ -99,6 +96,18 @@ class Mirroring:
                     return
         finally:
             await worker.close()
+        if self._is_failing and not self._told:
+            log.info("mlflow_recovered")
+            self._is_failing = False
+
+    def _renew(self, config: Config) -> None:
+        """The configuration is another one, or the service has begun: all is compared at once, and nothing waits of
+        models, or for a server, that are not there any more. That it failed before is in the ledger."""
+        self._compared_s, self._pauses, self._told = {}, {}, {}
+        with self._ledger.begin() as conn:
+            outbox.drop(conn, MLFLOW, () if config.mlflow is None else list(config.models))
+            standing = mirror_standing(conn, config)
+        self._is_failing |= standing is not None and standing["failing"] is not None
 
     def _due(self, config: Config, mlflow: MlflowSettings) -> dict[str, str]:
         """The models that are to be compared, each with the key of what is wanted of it, which is in the outbox then:
@@ -160,11 +169,10 @@ class Mirroring:
             outbox.try_key_later(conn, key, self._now() + pause_s(failures), reason)
         if reason not in self._told.values():
             log.warning("mlflow_failed", about=name, reason=reason)
-        self._told[name] = reason
+        self._told[name], self._is_failing = reason, True
 
     def _recovered(self, name: str) -> None:
         """The server was asked, and it did what was to be done for one model."""
-        self._pauses.pop(None, None)
-        self._pauses.pop(name, None)
-        if self._told.pop(name, None) is not None and not self._told:
-            log.info("mlflow_recovered")
+        for paused in (None, name):
+            self._pauses.pop(paused, None)
+        self._told.pop(name, None)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.config.notify import NotifySettings
-from daemon.config.registries import MLFLOW
+from daemon.config.registries import MLFLOW, OPENLINEAGE
 from daemon.config.service import ServiceSettings
 from daemon.ledger import Ledger, outbox
 from daemon.registry.lineage import write_events
@@ -83,12 +83,13 @@ class Notifying:
         self._threads = Looking()
         self._wake = asyncio.Event()
         self._waits_to_tell, self._cycles_changed = False, True
-        self._names: frozenset[str] | None = None
+        self._known: dict[str, Destination] | None = None
         self._examined: tuple[Destination, ...] = ()
         self._examining: asyncio.Task[None] | None = None
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._dealt_with: set[int] = set()
         self._paused: dict[str, tuple[int, float]] = {}
+        self._passed: dict[str, set[int]] = {}
 
     @property
     def _destinations(self) -> dict[str, Destination]:
@@ -113,7 +114,7 @@ class Notifying:
         self._cycles_changed |= any(row["event"] in OF_CYCLES for row in rows)
         if destinations:
             self._waits_to_tell = route(conn, destinations, happened(rows), *self._moment())
-        if self._destinations or self._names:
+        if self._destinations or self._known:
             self._wake.set()
 
     async def run(self) -> None:
@@ -152,10 +153,8 @@ class Notifying:
     def _look(self) -> float | None:
         """Tell what has waited for its cool-down, and begin to send what is due; when to look again, in seconds: None
         where nothing is left to do."""
-        if self._names != (names := frozenset(self._destinations)):
-            with self._ledger.begin() as conn:
-                outbox.forget_others(conn, names)
-            self._names, self._waits_to_tell, self._cycles_changed = names, True, True
+        if self._known != (destinations := self._destinations):
+            self._renew(destinations)
         if self._waits_to_tell:
             with self._ledger.begin(durable=True) as conn:
                 self._waits_to_tell = route(conn, self._told(), [], *self._moment())
@@ -173,6 +172,23 @@ class Notifying:
         pauses = (until_s - self._monotonic() for _, until_s in self._paused.values())
         return min([LOOK_S, *(pause for pause in pauses if pause > 0)])
 
+    def _renew(self, destinations: dict[str, Destination]) -> None:
+        """The configuration is another one. What waits for a destination that changed is tried at once; events of
+        cycles for a collector that is gone are forgotten, and written anew should there be one again."""
+        known = self._known or {}
+        changed = [name for name, one in destinations.items() if known.get(name, one) != one]
+        with self._ledger.begin() as conn:
+            outbox.forget_others(conn, destinations)
+            if OPENLINEAGE not in destinations:
+                outbox.drop(conn, OPENLINEAGE)
+            for name in changed:
+                outbox.try_now(conn, name)
+        for name in changed:
+            self._passed.pop(name, None)
+            if name in self._paused:
+                self._paused[name] = self._paused[name][0], 0.0
+        self._known, self._waits_to_tell, self._cycles_changed = destinations, True, True
+
     def _begin(self, name: str, waiting: int) -> None:
         destination, now = self._destinations.get(name), self._now()
         if destination is None:
@@ -184,12 +200,21 @@ class Notifying:
             self._give_up_oldest(name, waiting - MOST_WAITING, f"more than {MOST_WAITING:,} messages waited")
         if self._monotonic() < self._paused.get(name, (0, 0.0))[1]:
             return
-        with self._ledger.connect() as conn:
-            due = outbox.next_due(conn, name, now, now + LONGEST_PAUSE_S, self._dealt_with)
-        if due is not None:
+        if (due := self._next_due(name, now)) is not None:
             task = asyncio.create_task(self._send(destination, due, waiting))
             self._sending[name] = task
             task.add_done_callback(partial(self._sent, name))
+
+    def _next_due(self, name: str, now: float) -> outbox.MessageRow | None:
+        """The oldest that may be sent now. One that may be why the destination answered with an error comes again once
+        all others had their turn: it holds up none of them."""
+        passed = self._passed.get(name, set())
+        with self._ledger.connect() as conn:
+            find = partial(outbox.next_due, conn, name, now, now + LONGEST_PAUSE_S)
+            if passed and (due := find(self._dealt_with | passed)) is not None:
+                return due
+            self._passed.pop(name, None)
+            return find(self._dealt_with)
 
     def _sent(self, name: str, task: "asyncio.Task[None]") -> None:
         del self._sending[name]
@@ -209,6 +234,8 @@ class Notifying:
                 log.info("notify_recovered", destination=name)
             self._paused.pop(name, None)
             return
+        if attempt.perhaps_this:
+            self._passed.setdefault(name, set()).add(row.id)
         if not failures:
             log.warning("notify_failed", destination=name, reason=attempt.reason, waiting=waiting)
         if row.at + destination.give_up <= self._now():

@@ -32,7 +32,6 @@ from daemon.runtime.ledgers import ledger_url, open_configured
 from daemon.runtime.lock import holder_of, is_followed, is_held
 from daemon.runtime.notify.delivery import usable
 from daemon.runtime.notify.endpoint import Endpoint, open_secrets
-from daemon.runtime.registries import lineage_key
 from daemon.runtime.stores import NEEDS_DATABASE, configured_store
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
@@ -174,18 +173,18 @@ def _notify(config: Config) -> Iterator[Finding]:
 
 def _mlflow(config: Config) -> Iterator[Finding]:
     """Whether MLflow's server answers, what is needed to speak with it is there, and its copy is up to date."""
-    if config.mlflow is None:
-        return
-    from daemon.tools.doctor_registry import mlflow_told
+    if config.mlflow is not None:
+        from daemon.tools.doctor_registry import mlflow_told
 
-    yield from (Finding(*told) for told in mlflow_told(config, os.environ))
+        yield from (Finding(*told) for told in mlflow_told(config, os.environ))
 
 
 def _openlineage(config: Config) -> Iterator[Finding]:
+    """Whether the collector answers, and what waits for it."""
     if config.openlineage is not None:
-        key = lineage_key(config, os.environ)
-        how = "without a key" if key is None else "with a key"
-        yield Finding("ok", f"[openlineage]: events of cycles are posted {how}")
+        from daemon.tools.doctor_registry import openlineage_told
+
+        yield from (Finding(*told) for told in openlineage_told(config, os.environ))
 
 
 def _how(destination: NotifySettings, endpoint: Endpoint) -> str:

@@ -15,11 +15,13 @@ LIMIT_S = 15.0
 @dataclass(frozen=True)
 class Attempt:
     """`reason` is empty where the message arrived; `partly` tells then who did not get it. `again_s` is when the
-    receiver wants to be asked again, `only_this` whether it is this message that it does not take."""
+    receiver wants to be asked again, `only_this` whether it is this message that it does not take, `perhaps_this`
+    whether it may be."""
 
     reason: str = ""
     again_s: float | None = None
     only_this: bool = False
+    perhaps_this: bool = False
     partly: str = ""
 
     def told(self) -> str:

@@ -26,14 +26,13 @@ def deliver(
         if isinstance(destination, OpenLineageSettings):
             return post_event(destination.url, lineage_key(config, environment), message)
         endpoint = endpoint_of(config, destination, environment)
-    except Refused as error:
-        return Attempt(str(error))
-    try:
         if is_mail(endpoint.url):
             return mail.send(endpoint, destination, message, now)
         if needs_apprise(endpoint.url):
             return by_apprise.send(endpoint, message)
         return webhook.post(endpoint, message, now)
+    except Refused as error:
+        return Attempt(str(error))
     except Exception as error:
         return Attempt(words(error, LIMIT_S))
 

@@ -18,6 +18,9 @@ LATER = (429, 503)
 MOST_LATER_S = 3600.0
 OF_THE_MESSAGE = (400, 409, 413, 415, 422)
 """Answers that say nothing of other messages."""
+OF_THE_RECEIVER = (401, 407, 408, 429)
+"""Answers that say nothing of the message, as those from 500 on. The rest may be of either: 404 where the URL is wrong,
+or 403 of a firewall that dislikes some words."""
 
 
 def post(endpoint: Endpoint, message: dict[str, Any], now: float, limit_s: float = LIMIT_S) -> Attempt:
@@ -88,5 +91,5 @@ def _judged(status: int, retry_after: str | None) -> Attempt:
     moved = "; it wants another URL: redirects are not followed" if 300 <= status < 400 else ""
     return Attempt(
         f"the receiver answered {status}{moved}", None if again_s is None else min(again_s, MOST_LATER_S),
-        status in OF_THE_MESSAGE,
+        status in OF_THE_MESSAGE, 400 <= status < 500 and status not in OF_THE_RECEIVER,
     )  # fmt: skip

@@ -1,9 +1,12 @@
 """Events of OpenLineage: their shape is that of the specification, and each cycle's are written once, in order."""
 
 import asyncio
+import contextlib
 import json
 import uuid
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from helpers import until
 from ledgers import new_ledger
 from outboxes import waiting_messages
-from receivers import receiver
+from receivers import Receiver, receiver
 from structlog.testing import capture_logs
 
 from daemon.config.config import Config, load_config
@@ -20,6 +23,8 @@ from daemon.config.registries import OpenLineageSettings
 from daemon.ledger import Ledger, cycles, models, outbox, versions
 from daemon.ledger.tables import files
 from daemon.registry.lineage import write_events
+from daemon.runtime.notify import delivery
+from daemon.runtime.notify.collector import post_event
 from daemon.service import notifying as module
 from daemon.service.ledger_writes import PendingWrites
 from daemon.service.notifying import Notifying
@@ -74,6 +79,12 @@ OF_FACETS = {
     "dataQualityMetrics": of("columnMetrics", rowCount={"type": "integer"}, columnMetrics={"type": "object"}),
 }
 """What their own specifications ask of those that are told."""
+PUBLISHED = {
+    "processing_engine": "1-1-0/ProcessingEngineRunFacet", "errorMessage": "1-0-0/ErrorMessageRunFacet",
+    "tags": "1-0-0/TagsRunFacet", "jobType": "2-0-3/JobTypeJobFacet", "version": "1-0-0/DatasetVersionDatasetFacet",
+    "schema": "1-0-0/SchemaDatasetFacet", "dataQualityMetrics": "1-0-2/DataQualityMetricsInputDatasetFacet",
+}  # fmt: skip
+"""Where the specification has these: each facet has releases of its own, whatever that of the event is."""
 
 
 def hold_to_specification(event: dict[str, Any]) -> None:
@@ -85,7 +96,7 @@ def hold_to_specification(event: dict[str, Any]) -> None:
     for part in parts:
         for name, facet in {**part.get("facets", {}), **part.get("inputFacets", {})}.items():
             jsonschema.validate(facet, OF_FACETS[name])
-            assert facet["_schemaURL"].startswith("https://openlineage.io/spec/facets/")
+            assert facet["_schemaURL"] == f"https://openlineage.io/spec/facets/{PUBLISHED[name]}.json"
 
 
 class Story:
@@ -183,33 +194,123 @@ def test_nothing_is_written_for_nobody(story):
     assert story.written() == []
 
 
-def test_events_arrive_in_order_with_the_key_once_the_collector_is_up(story, tmp_path, monkeypatch):
-    """By the sender of notifications, which tells that it fails, and then that it does not any more; the key is in no
-    log."""
+@contextlib.contextmanager
+def sending(story: Story, collector: Receiver, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Notifying]:
+    """The sender of a service of which this is the story, without its pauses, and with little patience."""
     monkeypatch.setattr(module, "LOOK_S", 0.01)
-    (tmp_path / "key").write_text("secret-of-the-collector\n")
-    story.ended(story.opened(), CycleState.PROMOTED, version="v0001-ffffffff")
-    with receiver() as collector, capture_logs() as logged:
-        collector.status = 503
-        lineage = OpenLineageSettings(url=collector.url, key_file=str(tmp_path / "key"))
-        story.config = replace(story.config, openlineage=lineage)
-        notifying = Notifying(
-            lambda: story.config, story.ledger, PendingWrites(story.ledger), {}, lambda: False, lambda: 1100.0
-        )
+    monkeypatch.setattr(module, "pause_s", lambda attempts: 0.0)
+    monkeypatch.setattr(delivery, "post_event", partial(post_event, limit_s=0.2))
+    story.config = replace(story.config, openlineage=OpenLineageSettings(url=collector.url, **settings))
+    yield Notifying(lambda: story.config, story.ledger, PendingWrites(story.ledger), {}, lambda: False, lambda: 1100.0)
 
-        async def play() -> None:
-            task = asyncio.create_task(notifying.run())
-            await until(lambda: len(collector.received) > 1)
-            collector.status = 201
-            await until(lambda: [one["event"] for one in logged].count("notify_recovered"))
-            await until(lambda: sum(one.accepted for one in collector.received) == 2)
+
+def while_it_sends(notifying: Notifying, play: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Play something beside it."""
+
+    async def both() -> None:
+        task = asyncio.create_task(notifying.run())
+        try:
+            await play()
+        finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-        monkeypatch.setattr(module, "pause_s", lambda attempts: 0.0)
-        asyncio.run(play())
-    taken = [one for one in collector.received if one.accepted]
-    assert [one.json["eventType"] for one in taken] == ["START", "COMPLETE"]
-    assert {one.headers["authorization"] for one in taken} == {"Bearer secret-of-the-collector"}
+    asyncio.run(both())
+
+
+def hear(story: Story, notifying: Notifying) -> None:
+    """A cycle ended, which is being logged."""
+    with story.ledger.begin() as conn:
+        notifying.route(conn, [{"event": "cycle_finished"}])
+
+
+def taken(collector: Receiver) -> list[str]:
+    """The kinds of the events that it took, in their order."""
+    return [one.json["eventType"] for one in collector.received if one.accepted]
+
+
+@pytest.mark.parametrize("trouble", ["down", "500", "503", "401", "307", "hangs"])
+def test_events_arrive_in_order_with_the_key_once_the_collector_takes_them(story, tmp_path, monkeypatch, trouble):
+    """Whatever was with it before: it is told that it fails, and then that it does not any more; the key is in no log,
+    and goes nowhere else, also where it is sent there."""
+    (tmp_path / "key").write_text("secret-of-the-collector\n")
+    story.ended(story.opened(), CycleState.PROMOTED, version="v0001-ffffffff")
+    with receiver() as elsewhere, receiver() as collector, capture_logs() as logged:
+        if trouble == "hangs":
+            collector.may_answer.clear()
+        collector.status = int(trouble) if trouble.isdecimal() else 201
+        collector.answer_headers = {"Location": elsewhere.url} if trouble == "307" else {}
+        with sending(story, collector, monkeypatch, key_file=str(tmp_path / "key")) as notifying:
+            if trouble == "down":
+                right, wrong = story.config, OpenLineageSettings(url="http://127.0.0.1:9/x")
+                story.config = replace(right, openlineage=wrong)
+
+            async def play() -> None:
+                await until(lambda: [one["event"] for one in logged].count("notify_failed"))
+                if trouble == "down":
+                    story.config = right
+                collector.status = 201
+                collector.may_answer.set()
+                await until(lambda: [one["event"] for one in logged].count("notify_recovered"))
+                await until(lambda: len(set(taken(collector))) == 2)
+
+            while_it_sends(notifying, play)
+    assert list(dict.fromkeys(taken(collector))) == ["START", "COMPLETE"] and not elsewhere.received
+    assert {one.headers["authorization"] for one in collector.received} == {"Bearer secret-of-the-collector"}
     assert [one["destination"] for one in logged] == ["[openlineage]"] * 2
     assert "secret-of" not in str(logged)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_an_event_that_is_never_taken_holds_up_none(story, monkeypatch, status):
+    """Of one cycle each event is refused for ever, by the collector or by what stands before it; all others arrive, and
+    these are tried until they are given up."""
+    poison = story.opened()
+    story.ended(poison, CycleState.KEPT)
+    refused = f"{poison.id}"
+    with receiver() as collector, capture_logs():
+        collector.judge = lambda event: status if tag(event, "cycle") == refused else 201
+        with sending(story, collector, monkeypatch) as notifying:
+
+            async def play() -> None:
+                await until(lambda: len(collector.received) > 2)
+                for _ in range(3):
+                    story.ended(story.opened(), CycleState.KEPT)
+                hear(story, notifying)
+                await until(lambda: len(taken(collector)) == 6)
+
+            while_it_sends(notifying, play)
+    assert taken(collector) == ["START", "COMPLETE"] * 3
+    with story.ledger.connect() as conn:
+        assert {row.about for row in waiting_messages(conn)} == {"m START", "m COMPLETE"}
+
+
+def tag(event: dict[str, Any], name: str) -> str:
+    """What a tag of its run says."""
+    return next(one["value"] for one in event["run"]["facets"]["tags"]["tags"] if one["key"] == name)
+
+
+def test_without_a_collector_nothing_waits_and_with_one_again_all_is_told(story, monkeypatch):
+    """The section is taken out and put back while events wait: none is given up, and each arrives once."""
+    story.ended(story.opened(), CycleState.KEPT)
+    with receiver() as collector, capture_logs() as logged:
+        collector.status = 500
+        with sending(story, collector, monkeypatch) as notifying:
+            there = story.config
+
+            def waiting() -> int:
+                with story.ledger.connect() as conn:
+                    return len(waiting_messages(conn))
+
+            async def play() -> None:
+                await until(lambda: collector.received)
+                story.config = replace(there, openlineage=None)
+                await until(lambda: waiting() == 0)
+                collector.status = 201
+                story.config = there
+                hear(story, notifying)
+                await until(lambda: len(taken(collector)) == 2)
+
+            while_it_sends(notifying, play)
+    assert taken(collector) == ["START", "COMPLETE"]
+    assert "notify_given_up" not in [one["event"] for one in logged]

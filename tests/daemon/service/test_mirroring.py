@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from daemon.config.config import Config, load_config
 from daemon.config.registries import MLFLOW
-from daemon.ledger import Ledger, deployments, models, outbox, promotions, versions
+from daemon.ledger import Ledger, deployments, events, models, outbox, promotions, versions
 from daemon.ledger.tables import versions as version_table
 from daemon.registry.wanted import mirror_standing, numbers, wanted_key, wanted_model
 from daemon.service import mirroring as module
@@ -163,7 +163,7 @@ def test_without_the_section_nothing_waits_any_more(kept):
         notifying = Notifying(lambda: kept.config, kept.ledger, PendingWrites(kept.ledger), {}, lambda: False)
         mirroring = Mirroring(lambda: kept.config, kept.ledger, None, lambda: False, {})
         tasks = [asyncio.create_task(notifying.run())]
-        await until(lambda: notifying._names is not None)
+        await until(lambda: notifying._known is not None)
         assert waiting() == 1
         kept.config = replace(kept.config, mlflow=None)
         tasks.append(asyncio.create_task(mirroring.run()))
@@ -177,6 +177,44 @@ def test_without_the_section_nothing_waits_any_more(kept):
     assert logged == []
     with kept.ledger.connect() as conn:
         assert mirror_standing(conn, kept.config) is None
+
+
+def test_a_model_that_is_gone_from_the_configuration_waits_no_more(kept, monkeypatch):
+    """While another one is still behind, over a reload."""
+    monkeypatch.setattr(module, "pause_s", lambda attempts: 0.0)
+    kept.config = kept.load('credentials_file = "none"')
+    kept.version(1)
+    with kept.ledger.begin() as conn:
+        outbox.want(conn, MLFLOW, "other", "other-key", 1.0)
+        outbox.want(conn, MLFLOW, "m", "old-key", 1.0)
+
+    async def play() -> None:
+        await Mirroring(lambda: kept.config, kept.ledger, None, lambda: False, {})._look()
+
+    with capture_logs():
+        asyncio.run(play())
+    with kept.ledger.connect() as conn:
+        assert [row.about for row in waiting_messages(conn)] == ["m"]
+
+
+def test_that_it_recovered_is_told_after_a_restart_where_nothing_was_to_be_done(kept, monkeypatch):
+    """What failed before is in the ledger, so that the status does not say for ever that it fails."""
+    kept.version(1)
+    with kept.ledger.begin() as conn:
+        events.append(conn, [{
+            "event": "mlflow_failed", "level": "warning", "at": 1.0, "model": None,
+            "fields": {"about": "m", "reason": "the server cannot be reached"},
+        }])  # fmt: skip
+    assert kept.standing()["failing"] is not None
+
+    async def does_it(self: Mirroring, *_: object) -> bool:
+        self._recovered("m")
+        return True
+
+    monkeypatch.setattr(Mirroring, "_mirror", does_it)
+    with capture_logs() as logged:
+        asyncio.run(Mirroring(lambda: kept.config, kept.ledger, None, lambda: False, {})._look())
+    assert [one["event"] for one in logged] == ["mlflow_recovered"]
 
 
 def test_numbers_that_are_none_are_left_out():
