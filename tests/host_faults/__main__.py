@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -21,6 +22,8 @@ ROUND = 10
 def main() -> int:
     """The status: 1 if a promise was broken."""
     options = _options()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # whoever ends it leaves no server and no network behind
     if why := why_none():
         print(why)
         return 2
