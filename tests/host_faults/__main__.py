@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -14,26 +15,26 @@ from host_faults.network import why_none
 from host_faults.story import Story
 
 BEGUN_S = time.monotonic()
-ROUND = 10
-"""So many faults between two times of rest."""
 
 
 def main() -> int:
     """The status: 1 if a promise was broken."""
     options = _options()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # whoever ends it leaves no server and no network behind
     if why := why_none():
         print(why)
         return 2
     folder = Path(options.folder or tempfile.mkdtemp(prefix="driftd-hosts-"))
     print(f"seed {options.seed}, folder {folder}", flush=True)
-    broken = told(folder, options.faults, options.seed, tuple(options.only or KINDS))
+    broken = told(folder, options.faults, options.seed, tuple(options.only or KINDS), options.rest)
     if not broken:
         remove(folder)
     return int(bool(broken))
 
 
-def told(folder: Path, count: int, seed: int, kinds: tuple[str, ...]) -> list[str]:
-    """Have so many faults happen, and rest after each few; all that was broken."""
+def told(folder: Path, count: int, seed: int, kinds: tuple[str, ...], rest: int) -> list[str]:
+    """Have so many faults happen, and rest after every `rest` of them; all that was broken."""
     chance, happened = random.Random(seed), list[Fault]()
     with made_cluster(folder) as cluster, plugged(cluster):
         audit(cluster)
@@ -41,7 +42,7 @@ def told(folder: Path, count: int, seed: int, kinds: tuple[str, ...]) -> list[st
         try:
             story.begin()
             while len(happened) < count:
-                for _ in range(min(ROUND, count - len(happened))):
+                for _ in range(min(rest, count - len(happened))):
                     story.drop(chance.choice(MODELS))
                     story.tell(chance.choice(MODELS))
                     happened += _told_one(faults.one(chance.choice(kinds)), len(happened) + 1)
@@ -91,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make hosts", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--rest", type=int, default=10, help="so many between two times of rest")
     parser.add_argument("--only", nargs="+", choices=sorted(KINDS), help="these kinds alone")
     parser.add_argument("--folder", help="where to work; kept where something broke")
     return parser.parse_args()

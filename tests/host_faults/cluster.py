@@ -26,7 +26,7 @@ from s3 import S3, running_s3
 
 from host_faults.network import Network, made_network
 
-MODELS = "a", "b", "c"
+MODELS = "a", "b"
 PORT = 8080
 ANSWER_S = 2.5
 """So long a balancer waits for a host before it asks the next one."""
@@ -81,11 +81,13 @@ class Host(Daemon):
         self.config.write_text(text + service + "".join(MODEL.format(name=name, data=data / name) for name in MODELS))
 
     def begin(self) -> None:
-        """Start it on its host, and wait for nothing."""
+        """Start it on its host, and wait for nothing. In a session of its own it has its share of the processors, as
+        far as the system gives each session one."""
         environment = dict(os.environ, OMP_NUM_THREADS="1")
         self.process = subprocess.Popen(
             [*self.network.inside(self.number), sys.executable, "-m", "daemon", "-c", str(self.config), "run"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT,
+            start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
 

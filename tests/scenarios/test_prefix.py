@@ -112,7 +112,7 @@ def test_another_host_goes_on_with_the_same_prefix(
 
         s3.put(f"{bucket}/in", "a.csv", content(rows(1), "a.csv"))
         first = host().start()
-        first.wait("version_promoted")
+        first.wait("model_swapped")
         first.wait("cycle_finished")
         answer = first.predict().json()
         first.kill()

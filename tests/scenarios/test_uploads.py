@@ -112,17 +112,19 @@ def test_what_a_host_without_control_was_told_is_taken_in_once(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)  # eighteen starts of a service
 def test_whoever_is_killed_nothing_is_lost_or_taken_twice(hosts: tuple[Daemon, Daemon], s3: S3) -> None:
     """At each step between a host's disk and the ledger, on either side."""
     first, follower = hosts
     expected = 0
     for host, role, points in ((follower, "follower", FOLLOWER), (first, "control", CONTROL)):
         command = "serve" if host is follower else "run"
+        host.stop()
+        host.plan()
+        host.start(command=command)
         for point in points:
-            host.plan(f"{role} {point} 1 1 KILL")
-            host.stop()
-            host.start(command=command)
             use(follower, expected * 30)
+            host.plan(f"{role} {point} 1 1 KILL")  # segments are closed a second later
             expected += 1
             host.wait_dead()
             host.start(command=command)
