@@ -100,7 +100,7 @@ class PostgresqlBackend:
     def connected(self) -> Any:
         """A new connection, which commits each statement by itself outside of BEGIN."""
         if time.monotonic() < self._again_s:
-            raise psycopg.OperationalError(self._away)  # the same words: what is the same trouble is logged once
+            raise psycopg.OperationalError(self._away)
         _, given = self.engine.dialect.create_connect_args(self._url)
         options = " ".join(filter(None, (WHOLE, given.pop("options", ""), SETTINGS)))
         if self._read_only:
@@ -110,7 +110,8 @@ class PostgresqlBackend:
             made = psycopg.connect(**asked, options=options, autocommit=True, prepare_threshold=None)
         except psycopg.OperationalError as error:
             self._away, self._again_s = str(error), time.monotonic() + AWAY_S
-            raise
+            # Of the same class and words as meanwhile: what is the same trouble is logged once.
+            raise psycopg.OperationalError(self._away) from error
         made.adapters.register_loader("numeric", IntLoader)  # sums of whole numbers: there are no others
         return made
 

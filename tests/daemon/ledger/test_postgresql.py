@@ -14,6 +14,7 @@ import pytest
 from helpers import wait_for
 from ledgers import new_ledger
 from postgresql import PASSWORD, Server, needs_postgresql
+from relay import Relay
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
@@ -41,6 +42,7 @@ from daemon.ledger.tables import file_totals, json_text, metadata
 from daemon.ledger.tables import files as files_table
 from daemon.ledger.tables import models as models_table
 from daemon.reading.look import Look
+from daemon.runtime.restarting import error_key
 from retrain.records.errors import Refused, Retry
 from retrain.records.trigger import Trigger
 
@@ -553,3 +555,18 @@ def test_a_commit_hints_to_who_listens(ledger: Ledger, url: str, tmp_path: Path)
         hints.wait(60)
     assert hints.wait(0)
     hints.close()
+
+
+def test_a_database_that_does_not_answer_is_told_in_the_same_words(postgresql: Server, tmp_path: Path) -> None:
+    """By who tried to connect, and by who is told so meanwhile: otherwise each look would be logged anew."""
+    with Relay(postgresql.port) as relay:
+        relay.hold()
+        ledger = followed_ledger(tmp_path, postgresql.url("postgres", port=relay.port))
+
+        def said() -> str:
+            with pytest.raises(OperationalError) as told:
+                ledger.data_version()
+            return error_key(told.value)
+
+        assert said() == said()
+        ledger.close()
