@@ -354,7 +354,7 @@ class Service:
         return ServerProcess(
             self.listener, self.config.state_dir, self.config.path, self._receive,
             page="" if self.page_listener is None else address_of(self.page_listener), totals=self.totals,
-            hung_s=hung_s(self.pulse.watchdog_s), uploads=uploads,
+            hung_s=hung_s(self.pulse.watchdog_s), uploads=uploads, asked=self._serving.loaded,
         )  # fmt: skip
 
     def _page(self) -> PageProcess | None:
