@@ -93,7 +93,7 @@ failover: $(VENV)/.installed-dev ## measure how long the work stands still when 
 prometheus: $(VENV)/.installed-dev ## ask a real Prometheus, which scrapes a real service, every query of the dashboard; needs its package
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/contrib
 
-bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory many swaps" picks
+bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory many swaps asked" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; half an hour on two cores

@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmarks.figures import Figure, machine
 
 NAMES = ("latency", "idle", "rescan", "memory")
-MORE = ("files", "many", "swaps")
+MORE = ("files", "many", "swaps", "asked")
 """Those that take minutes or a server, and are measured where they are named."""
 Measure = Callable[[Path], list[Figure]]
 

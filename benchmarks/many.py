@@ -20,7 +20,7 @@ from daemon.ledger import open_ledger, tables
 MODELS, APART = 300, 1_000
 SETTLING_S, WATCHED_S = 90.0, 60.0
 PATIENCE_S = 600.0
-PASSING = ("events", "commands", "due", "file_totals", "class_totals")
+PASSING = ("events", "commands", "due", "file_totals", "class_totals", "hooks", "outbox")
 """Tables that hold nothing of a model at rest, or that the ledger fills itself."""
 REFERENCES = (
     "id",
@@ -65,11 +65,12 @@ def measure(folder: Path) -> list[Figure]:
     ]
 
 
-def prepared(folder: Path, count: int) -> Daemon:
-    """A daemon that is not started, whose state folder has so many models with a champion."""
-    daemon = Daemon(folder, FAST.replace('rescan = "500ms"\n', ""), service="")
+def prepared(folder: Path, count: int, learned: int = 400, extra: str = "") -> Daemon:
+    """A daemon that is not started, whose state folder has so many models with a champion that learned of so many
+    rows; `extra` is TOML of the model's section and below."""
+    daemon = Daemon(folder, FAST.replace('rescan = "500ms"\n', "") + extra, service="")
     daemon.start()
-    drop(rows(0, 400), daemon.data / "a.csv")
+    drop(rows(0, learned), daemon.data / "a.csv")
     daemon.wait("model_swapped", timeout_s=PATIENCE_S)
     daemon.stop()
     text = daemon.config.read_text("utf-8")

@@ -265,13 +265,13 @@ class Daemon:
         return json.loads(self.cli(*arguments, "--json").stdout)
 
 
-def serve_first_model(daemon: Daemon, first_model: Path) -> Daemon:
-    """Start it in the place of the service of that folder, which ended."""
+def serve_first_model(daemon: Daemon, first_model: Path, event: str = "model_swapped") -> Daemon:
+    """Start it in the place of the service of that folder, which ended, and wait until it says that it serves."""
     DATABASES.copy(first_model / "state", daemon.folder / "state")
     for name in ("state", "data"):
         shutil.copytree(first_model / name, daemon.folder / name, symlinks=True, dirs_exist_ok=True)
     daemon.start()
-    daemon.wait("model_swapped")
+    daemon.wait(event)
     return daemon
 
 

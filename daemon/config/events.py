@@ -316,6 +316,8 @@ EVENTS = (
         ends="approval_needed"),
     Event("model_swapped", "info", "a server serves the champion; `runtimes`: what computes the answers, "
         "[why](serving.md)", "version pid runtimes"),
+    Event("version_verified", "info", "with [`load = \"when_asked\"`](serving.md#many-models) a server found all files "
+        "of the champion as they were published, and loads them when they are asked for", "version pid"),
     Event("stand_in_served", "warning", "the champion cannot be loaded by a server that serves nothing yet: what was "
         "served before answers until it is made anew", "version champion", "nothing, unless it repeats: then `reason` "
         "of `champion_unloadable`; `driftd rollback M` makes what is served the champion"),

@@ -51,6 +51,10 @@ class ServiceSettings(Frozen):
     """Where predictions are served; a [socket from systemd](operations.md) comes first."""
     workers: int = Field(default=1, ge=1, le=64)
     """Server processes, all on the socket of `listen`."""
+    load: Annotated[Literal["at_start", "when_asked"], SERVERS_READ] = "at_start"
+    """When servers load a model's version. `"when_asked"`: when somebody first asks for it, who waits so long; what is
+    promoted then at once where somebody did within an hour. For [many models of which few are
+    asked](serving.md#many-models)."""
     max_body: Annotated[Size, SERVERS_READ] = 16 * 10**6
     """Largest body of a request, before and after decompression."""
     max_waiting: Annotated[int, SERVERS_READ] = Field(default=1024, ge=1)

@@ -12,8 +12,9 @@ LOST_S = 30.0
 
 
 def served_now(serving: Mapping[str, Any], model: str, champion: Champion | None) -> list[dict[str, Any]]:
-    """What each server serves of a model: `state` is "serving" where that is the champion, else "swapping", "standing
-    in", "failed" or, where it has said nothing of the model yet, "loading"."""
+    """What each server serves of a model: `state` is "serving" where that is the champion, "unloaded" where that is
+    loaded when it is asked for, else "swapping", "standing in", "failed" or, where it has said nothing of the model
+    yet, "loading"."""
     if champion is None:
         return []
     return [
@@ -27,7 +28,7 @@ def _state(said: Mapping[str, Any] | None, promotion: int) -> dict[str, Any]:
         return {"state": "loading", "version": None, "reason": ""}
     found = {"version": said["version"], "reason": said["reason"]}
     if said["promotion"] == promotion and said["version"] is not None:
-        return {"state": "serving", **found, "reason": ""}
+        return {"state": "serving" if said.get("is_loaded", True) else "unloaded", **found, "reason": ""}
     if said["reason"]:
         return {"state": "failed" if said["version"] is None else "standing in", **found}
     return {"state": "swapping", **found}
@@ -53,6 +54,8 @@ def _sentence(state: str, version: str | None, reason: str, count: int, of: int)
             return f"{who} cannot serve it{because}"
         case "swapping":
             return f"{who} still {'serves' if count == 1 else 'serve'} {version} and {_is_are(count)} loading it"
+        case "unloaded":
+            return f"{who} {'loads' if count == 1 else 'load'} it when it is asked for"
     return f"{who} {_is_are(count)} loading it"
 
 

@@ -95,6 +95,8 @@ class Server:
         live = {} if self._app.recommending is None else self._app.recommending.live
         loading, looking = self._pools.loading, self._pools.looking
         self._follower = Follower(config, slots, self._report, loading, looking, live)
+        if config.service.load == "when_asked":
+            self._app.load = self._app.about.load = self._follower.load
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
@@ -144,6 +146,8 @@ class Server:
                 message = json.loads(line)
                 if message["op"] == "follow":
                     self._follower.hint()
+                elif message["op"] == "asked":
+                    self._follower.asked(message["models"])
                 elif message["op"] == "totals":
                     self._app.metrics.receive(message)
                 elif message["op"] == "hand_over":

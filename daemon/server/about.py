@@ -1,6 +1,9 @@
 """What the server tells of itself: health, metadata, the index of models and metrics."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,8 +24,22 @@ from daemon.server.tokens import Tokens
 
 log = get_logger()
 TRIAL_KEYS = ("version", "strategy", "share", "since")
-ORDINARY = (SlotState.SERVING, SlotState.EMPTY)
+ORDINARY = (SlotState.SERVING, SlotState.EMPTY, SlotState.UNLOADED)
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
+
+
+Load = Callable[[ModelSlot], Awaitable[None]]
+LOAD_S = 30.0
+"""So long a request waits until what it asks for is loaded; it is loaded on."""
+
+
+async def loaded(slot: ModelSlot, load: Load) -> None:
+    """Note that somebody asks for a model, and return once it is loaded, or cannot be now."""
+    slot.asked_s = time.monotonic()
+    if slot.served is None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOAD_S):
+                await asyncio.shield(load(slot))
 
 
 class About:
@@ -38,6 +55,7 @@ class About:
     ) -> None:
         self._slots, self._version, self._render, self._pool, self._tokens = slots, version, render, pool, tokens
         self.loaded = self.draining = False
+        self.load: Load | None = None
 
     def build(self) -> Starlette:
         """The ASGI application."""
@@ -70,11 +88,14 @@ class About:
 
     async def _ready(self, request: Request) -> Response:
         """200 where every model that has a champion answers. Models that do not answer with it are named to those who
-        may look: a predecessor that stands in, and a swap under way, are ready."""
+        may look: a predecessor that stands in, and a swap under way, are ready. So is what is loaded when it is asked
+        for, of which the number is told."""
         states = {name: slot.state for name, slot in self._slots.items()}
         ready = self.loaded and not self.draining and all(state.answers for state in states.values())
         named = {name: _slot_json(self._slots[name]) for name, state in states.items() if state not in ORDINARY}
-        told: dict[str, Any] = {"models": named} if named and self._may_look(request) else {}
+        unloaded = sum(state is SlotState.UNLOADED for state in states.values())
+        shown: dict[str, Any] = {"models": named} if named else {}
+        told = shown | ({"unloaded": unloaded} if unloaded else {}) if self._may_look(request) else {}
         if self.draining:
             told["reason"] = "it ends"
         return _json({"ready": ready, **told}, 200 if ready else 503)
@@ -93,12 +114,15 @@ class About:
     async def _index(self, _request: Request) -> Response:
         models = []
         for name, slot in sorted(self._slots.items()):
-            version, state, reason = (slot.served.name, "READY", "") if slot.served else ("", "UNAVAILABLE", slot.lack)
-            models.append({"name": name, "version": version, "state": state, "reason": reason})
+            version = slot.answering
+            state, reason = "UNAVAILABLE" if version is None else "READY", "" if slot.served else slot.lack
+            models.append({"name": name, "version": version or "", "state": state, "reason": reason})
         return _json(models)
 
     async def _model(self, request: Request) -> Response:
         slot = self._slot(request)
+        if self.load is not None:
+            await loaded(slot, self.load)
         served = slot.served
         if served is None:
             raise HTTPException(404 if slot.is_elsewhere else 503, slot.lack)
@@ -127,9 +151,9 @@ class About:
 
     async def _model_ready(self, request: Request) -> Response:
         slot = self._slot(request)
-        ready = slot.served is not None
-        if slot.served is not None:
-            _check_version(request, slot.served.name)
+        ready = (version := slot.answering) is not None
+        if version is not None:
+            _check_version(request, version)
         return _json({"name": slot.model, "ready": ready}, 200 if ready else 404 if slot.is_elsewhere else 503)
 
     async def _scrape(self, request: Request) -> Response:

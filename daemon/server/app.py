@@ -17,7 +17,7 @@ from daemon.config.paths import ModelPaths
 from daemon.config.uploads import LOGGED, POSTED
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool
-from daemon.server.about import About
+from daemon.server.about import About, Load, loaded
 from daemon.server.admission import Admission
 from daemon.server.batch import Batcher
 from daemon.server.bodies import Headers, compressed, decompressed, encoding_of, read_body
@@ -179,6 +179,7 @@ class App:
         self._turns, self._label_turns = (Turns(LARGE_AT_ONCE, TURN_S) for _ in range(2))
         self._rejected_s = 0.0
         self.draining = False
+        self.load: Load | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -239,6 +240,8 @@ class App:
         arrival = self._admission.enter(client[0] if client else "")
         try:
             body = await read_body(headers, receive, self._config.service.max_body, arrival)
+            if self.load is not None:
+                await loaded(slot, self.load)
             call = Call(slot, version, headers, body, encoding, False, len(body), scope.get("query_string", b""))
             call.is_large = self._is_large(call)
             if not call.is_large:

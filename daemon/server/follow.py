@@ -4,7 +4,7 @@ loop, then swaps a pointer."""
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,13 @@ from daemon.server.kept import KeptDeployments, key_of
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest
 from daemon.server.served import load_served
-from daemon.server.slot import ModelSlot
+from daemon.server.slot import ModelSlot, SlotState
 from daemon.server.trial import RunningTrial
 from daemon.server.wanted import Wanted, WantedSource
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import DriftdError
 from retrain.records.trial import Trial, TrialCounts
+from retrain.store.versions import check_whole
 
 if TYPE_CHECKING:
     from daemon.server.recommendation.live import LiveModel
@@ -33,6 +34,8 @@ POLL_S = 0.5
 REPORT_S = 1.0
 LOOKED_S = 0.05
 RETRY_S = 2.0
+LATELY_S = 3600.0
+"""Who was asked for within so long is loaded before anybody asks again."""
 FAILED_KEPT = 20
 FAILURES = (DriftdError, OSError, ValueError, MemoryError)
 Report = Callable[[dict[str, Any]], None]
@@ -49,6 +52,9 @@ class Follower:
         self._config, self._slots, self._report = config, slots, report
         self._source = WantedSource(config.paths, tuple(slots))
         self._loading, self._looking, self._live = loading, looking, live or {}
+        self._loads_late = config.service.load == "when_asked"
+        self._turns = {name: asyncio.Lock() for name in slots}
+        self._trials: Mapping[str, Trial | None] = {}
         self._hint = asyncio.Event()
         self._hinted = True
         self._looks = 0
@@ -71,10 +77,20 @@ class Follower:
         for name, champion in wanted.champions.items():
             if champion is not None and not self._slots[name].is_elsewhere:
                 self._slots[name].wanted = champion
+        self._trials = wanted.trials
         for slot in self._slots.values():
-            if slot.wanted is not None:
-                await self._swap(slot, slot.wanted)
-            await self._follow_trial(slot, wanted.trials[slot.model])
+            await self._bring(slot)
+
+    async def load(self, slot: ModelSlot) -> None:
+        """Load what somebody asks for, where that was not asked for before."""
+        if slot.state is SlotState.UNLOADED:
+            await self._bring(slot)
+
+    def asked(self, models: Iterable[str]) -> None:
+        """Somebody asked another process for these lately: they are loaded beside what is done."""
+        for name in self._slots.keys() & models:
+            self._slots[name].asked_s = time.monotonic()
+        self.hint()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -122,25 +138,44 @@ class Follower:
             log.error("ledger_unreadable", reason=reason)
         self._logged_reason = reason
 
+    async def _bring(self, slot: ModelSlot) -> None:
+        """Bring a slot to its champion and its trial; of a model that nobody asks for, its files."""
+        async with self._turns[slot.model]:
+            champion, served = slot.wanted, slot.served
+            is_served = champion is not None and served is not None and served.promotion == champion.promotion
+            if champion is not None and not is_served and champion.promotion not in slot.failed:
+                try:
+                    await self._swap(slot, champion)
+                except FAILURES as error:
+                    await self._fail(slot, champion, error)
+            await self._follow_trial(slot, None if slot.state is SlotState.UNLOADED else self._trials.get(slot.model))
+
     async def _swap(self, slot: ModelSlot, champion: Champion) -> None:
-        is_served = slot.served is not None and slot.served.promotion == champion.promotion
-        if is_served or champion.promotion in slot.failed:
+        message = {"event": "swapped", "model": slot.model, "promotion": champion.promotion}
+        if self._loads_late and time.monotonic() - slot.asked_s > LATELY_S:
+            if slot.proven != champion.promotion or slot.hindered:
+                await self._loading.run(self._check, slot.model, champion.deployment)
+                slot.served, slot.proven, slot.hindered = None, champion.promotion, ""
+                self._report(message | {"version": champion.deployment.name, "is_loaded": False})
             return
-        try:
-            fresh = await self._load(slot, champion.deployment, champion.promotion)
-        except FAILURES as error:
-            if not isinstance(error, DriftdError | ValueError):  # the world's fault, not the version's
-                self._retry_s, slot.hindered = time.monotonic() + RETRY_S, error_key(error)
-            else:
-                slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
-            failure = {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name}
-            self._report(failure | {"error": str(error)})
-            if slot.served is None and champion.promotion in slot.failed:
-                await self._stand_in(slot, champion)
-            return
+        fresh = await self._load(slot, champion.deployment, champion.promotion)
         slot.served, slot.hindered = fresh, ""
-        message = {"event": "swapped", "model": slot.model, "version": fresh.name}
-        self._report(message | {"promotion": champion.promotion, "runtimes": list(fresh.runtimes)})
+        self._report(message | {"version": fresh.name, "is_loaded": True, "runtimes": list(fresh.runtimes)})
+
+    def _check(self, model: str, deployment: Deployment) -> None:
+        """Refused where the files of its versions are not those that were published."""
+        for member in deployment.members:
+            check_whole(self._config.paths.model(model).version(member.version))
+
+    async def _fail(self, slot: ModelSlot, champion: Champion, error: Exception) -> None:
+        if not isinstance(error, DriftdError | ValueError):  # the world's fault, not the version's
+            self._retry_s, slot.hindered = time.monotonic() + RETRY_S, error_key(error)
+        else:
+            slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
+        failure = {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name}
+        self._report(failure | {"error": str(error)})
+        if slot.served is None and champion.promotion in slot.failed:
+            await self._stand_in(slot, champion)
 
     async def _stand_in(self, slot: ModelSlot, champion: Champion) -> None:
         """What was served before answers for a champion that cannot be loaded, until it is made anew: better than

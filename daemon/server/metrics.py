@@ -97,7 +97,7 @@ class Metrics:
         return {key: value for gauge in self.gauges for key, value in gauge().items()}
 
     def _own_gauges(self) -> Numbers:
-        served = {name: slot.served.name for name, slot in self._slots.items() if slot.served is not None}
+        served = {name: found for name, slot in self._slots.items() if (found := slot.answering) is not None}
         serving: Numbers = {("driftd_serving", (name, version)): 1.0 for name, version in served.items()}
         return {("driftd_servers", ()): 1.0, ("driftd_build_info", (self._version,)): 1.0, **serving}
 

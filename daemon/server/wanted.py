@@ -40,7 +40,7 @@ class WantedSource:
             {name: described(self._paths, name) for name in self._models},
             {name: described_trial(self._paths, name) for name in self._models},
         )
-        self._times = times if time.time_ns() - max(times) > COARSE_NS else None
+        self._times = times if abs(time.time_ns() - max(times)) > COARSE_NS else None
         return found
 
 

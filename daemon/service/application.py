@@ -162,7 +162,7 @@ class Service:
         turn = await asyncio.to_thread(self._candidate.begin, self.ledger)
         self._follows = turn is Turn.THEIRS
         if turn is Turn.OURS:
-            await asyncio.to_thread(self._describe)
+            await self._describe()
         self.servers = Servers(self.config.service.workers, self._server, self._page, uploads=self._follows)
         self.control.meet(self.servers, self._tokens, self.notifier, self._status)
         self._signals()
@@ -182,11 +182,16 @@ class Service:
         finally:
             await self._stop()
 
-    def _describe(self) -> None:
+    async def _describe(self) -> None:
         """So that servers begin with what was promoted last, also where this service was killed before it described
-        that; what cannot be described now is told once it works."""
-        with contextlib.suppress(OSError, SQLAlchemyError):
-            self.shared.describing.look()
+        that; what cannot be written now is told once it works."""
+        try:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self.shared.describing.look)
+        except SQLAlchemyError as error:
+            log.error("service_failed", error=repr(error))
+            self.ledger.release()
+            raise
 
     async def _has_ledger(self, turn: Turn) -> bool:
         """Wait for the ledger and be the service that writes it, while the servers serve what is described beside it;
@@ -366,7 +371,7 @@ class Service:
         return ServerProcess(
             self.listener, self.config.state_dir, self.config.path, self._receive,
             page="" if self.page_listener is None else address_of(self.page_listener), totals=self.totals,
-            hung_s=hung_s(self.pulse.watchdog_s), uploads=uploads,
+            hung_s=hung_s(self.pulse.watchdog_s), uploads=uploads, asked=self._serving.loaded,
         )  # fmt: skip
 
     def _page(self) -> PageProcess | None:

@@ -67,6 +67,7 @@ class OnlyServer:
     def __init__(self, config: Config, environment: dict[str, str], totals: Totals, patterns: str = "") -> None:
         self._patterns = patterns
         self._config, self._environment, self._totals = config, environment, totals
+        self._serving = Serving()
         load_tokens(config, environment)
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self._watchdog_s = watchdog_s(environment)
@@ -95,7 +96,7 @@ class OnlyServer:
         tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
         if self._stored is not None:
             ledger = followed_ledger(self._config.state_dir, ledger_url(self._config, self._environment))
-            self._host = ServingHost(self._config, ledger, self._stored, self._servers, Serving(), self._url())
+            self._host = ServingHost(self._config, ledger, self._stored, self._servers, self._serving, self._url())
             try:
                 await self._stored.beside(self._first_look, self._host)
             except Refused:
@@ -169,6 +170,7 @@ class OnlyServer:
             totals=self._totals,
             hung_s=silent_s,
             uploads=uploads,
+            asked=self._serving.loaded,
             models=self._patterns,
         )
 
@@ -181,6 +183,8 @@ class OnlyServer:
         log_message(message)
         if self._host is not None:
             self._host.receive(message)
+        else:
+            self._serving.receive(message)
 
     def _page(self) -> PageProcess | None:
         if self._page_listener is None:

@@ -21,8 +21,10 @@ def log_message(message: dict[str, Any]) -> None:
     def fields(*names: str) -> dict[str, Any]:
         return {name: message[name] for name in names}
 
-    if message["event"] == "swapped":
+    if message["event"] == "swapped" and message["is_loaded"]:
         log.info("model_swapped", **fields("model", "version", "pid", "runtimes"))
+    elif message["event"] == "swapped":
+        log.info("version_verified", **fields("model", "version", "pid"))
     elif message["event"] == "swap_failed":
         log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
     elif message["event"] == "stand_in":

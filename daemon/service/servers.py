@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ ABORT_PATIENCE_S = 2.0
 HAND_OVER_S = 10.0
 REPLACE_WITHIN_S = 60.0
 """Of a reload, whose caller waits."""
+NAMES_A_LINE = 200
+"""Of models in a message, which may have 64 KiB."""
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -98,6 +100,8 @@ class ServerProcess:
     """Whether what it writes down goes to another host."""
     models: str = ""
     """Patterns of the models that it serves; "" of all."""
+    asked: Callable[[], Sequence[str]] = tuple
+    """Models that somebody asked for lately."""
     totals: Totals | None = None
     """Adds up what the servers count; none for a process that counts nothing."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -179,6 +183,7 @@ class ServerProcess:
             self._writer.write((json.dumps(message) + "\n").encode())
 
     async def _start(self) -> None:
+        asked = list(self.asked())
         self._process = None
         ours, theirs = socket.socketpair()
         environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -191,6 +196,8 @@ class ServerProcess:
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self.last_beat, self._beaten = time.monotonic(), False
+        for at in range(0, len(asked), NAMES_A_LINE):
+            self._send({"op": "asked", "models": asked[at : at + NAMES_A_LINE]})
         if self.totals is not None:
             self.totals.join(self.pid, self._send)
         log.debug("server_started", pid=self._process.pid)

@@ -1,6 +1,7 @@
 """What the servers serve, as a file beside the ledger, for `driftd status` and whoever else need not ask control."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Collection
@@ -30,11 +31,11 @@ class Serving:
         if event == "ready":
             self._by_pid.setdefault(pid, {})
         elif event == "swapped":
-            serves = {"version": message["version"], "promotion": message["promotion"], "reason": ""}
+            serves = {key: message[key] for key in ("version", "promotion", "is_loaded")} | {"reason": ""}
             self._by_pid.setdefault(pid, {})[message["model"]] = serves
         elif event == "stand_in":
             found = self._model(message)
-            self._by_pid[pid][message["model"]] = found | {"version": message["version"]}
+            self._by_pid[pid][message["model"]] = found | {"version": message["version"], "is_loaded": True}
         elif event == "swap_failed":
             found = self._model(message)
             self._by_pid[pid][message["model"]] = found | {"reason": message["error"]}
@@ -43,14 +44,27 @@ class Serving:
         """All that are served."""
         return {one["promotion"] for models in self._by_pid.values() for one in models.values()} - {0}
 
+    def loaded(self) -> list[str]:
+        """The models that a server has in memory."""
+        return sorted({
+            name for models in self._by_pid.values() for name, one in models.items() if one["is_loaded"]
+        })  # fmt: skip
+
     def of(self, pids: Collection[int | None]) -> list[dict[str, Any]]:
-        """By server of those that run; what others said is forgotten."""
-        self._by_pid = {pid: models for pid, models in self._by_pid.items() if pid in pids}
-        return [{"pid": pid, "models": models} for pid, models in sorted(self._by_pid.items())]
+        """By server of these. What others said that are gone is forgotten, not that of those that begin beside them."""
+        self._by_pid = {pid: models for pid, models in self._by_pid.items() if pid in pids or _lives(pid)}
+        return [{"pid": pid, "models": models} for pid, models in sorted(self._by_pid.items()) if pid in pids]
 
     def _model(self, message: dict[str, Any]) -> dict[str, Any]:
-        nothing = {"version": None, "promotion": 0, "reason": ""}
+        nothing = {"version": None, "promotion": 0, "reason": "", "is_loaded": False}
         return self._by_pid.setdefault(message["pid"], {}).get(message["model"], nothing)
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 class ServingFile:

@@ -145,7 +145,14 @@ def _serving(models: Models, address: str | None) -> str:
     if not served:
         return "no model is served yet"
     rest = f"; {', '.join(missing[:3])} {'has' if len(missing) == 1 else 'have'} no model yet" if missing else ""
-    return f"yes, {len(served)} of {counted(len(models), 'model')}{by}{rest}"
+    late = sum(_is_unloaded(models[name]) for name in served)
+    asked = f"; {late} {'is' if late == 1 else 'are'} loaded when asked for" if late else ""
+    return f"yes, {len(served)} of {counted(len(models), 'model')}{by}{asked}{rest}"
+
+
+def _is_unloaded(model: Mapping[str, Any]) -> bool:
+    """Whether no server has it in memory, though all would answer."""
+    return {one["state"] for one in model["served"]} == {"unloaded"}
 
 
 def _is_in_trouble(model: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,12 +167,31 @@ def test_what_is_served_is_told(standing: Standing) -> None:
     context, serving = standing.context, Serving()
     paths = context.shared.config.paths
     keeping = ServingFile(paths, serving, lambda: {7}, context.shared.analyst)
-    serving.receive({"event": "swapped", "pid": 7, "model": "m", "version": standing.good, "promotion": 1})
+    serving.receive(
+        {"event": "swapped", "pid": 7, "model": "m", "version": standing.good, "promotion": 1, "is_loaded": True}
+    )
     serving.receive({"event": "swap_failed", "pid": 8, "model": "m", "version": standing.good, "error": "why"})
     asyncio.run(keeping.write())
     assert read_serving(paths) == keeping.facts()
     (server,) = keeping.facts()["servers"]
-    assert server == {"pid": 7, "models": {"m": {"version": standing.good, "promotion": 1, "reason": ""}}}
+    assert server == {
+        "pid": 7,
+        "models": {"m": {"version": standing.good, "promotion": 1, "reason": "", "is_loaded": True}},
+    }
+
+
+def test_what_servers_said_that_begin_beside_others_is_not_forgotten() -> None:
+    """As in a reload: they are told of once they serve; and nothing of those that are gone."""
+    serving = Serving()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        for pid in (os.getpid(), other.pid):
+            serving.receive(
+                {"event": "swapped", "pid": pid, "model": "m", "version": "v", "promotion": 1, "is_loaded": True}
+            )
+        assert [one["pid"] for one in serving.of({other.pid})] == [other.pid]
+        assert [one["pid"] for one in serving.of({os.getpid()})] == [os.getpid()]
+        other.kill()
+    assert serving.of({os.getpid()}) and serving.of({other.pid}) == []
 
 
 def test_a_folder_that_hangs_hinders_nobody(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
