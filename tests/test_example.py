@@ -117,7 +117,7 @@ class Demo:
         self.folder = folder / "shown"
         self.port = free_port()
         for package in ("daemon", "retrain", "drift"):
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / package, folder / package)  # compiled as it is, or each process would do it again
         text = (ROOT / "config.toml").read_text("utf-8")
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
         text = text.replace("[models.flights.triggers]", '[models.flights.triggers]\ncooldown = "100ms"')

@@ -81,11 +81,29 @@ def test_decisions_and_statistics_are_pure(path):
     assert not imported(path) & IMPURE
 
 
-@pytest.mark.parametrize("module", ["daemon.service.application", "daemon.__main__"])
-def test_control_and_command_line_start_light(module):
-    """The control process and the command line's start-up load no numerical library, and no driver of a database that
-    the ledger is not in."""
+@pytest.mark.parametrize("module", ["daemon.service.application", "daemon.__main__", "daemon.page.__main__"])
+def test_control_page_and_command_line_start_light(module):
+    """The control process, that of the page and the command line's start-up load no numerical library, and no driver of
+    a database that the ledger is not in."""
     assert not loaded_by(module) & {*HEAVY, "psycopg"}
+
+
+def test_an_analyst_has_no_part_in_the_ledger():
+    """What it imports before the first file does not bring SQLAlchemy."""
+    script = "from daemon.runtime.worker import operations; operations.load_libraries(operations.ANALYST_IMPORTS)"
+    loaded = set(run(f"{script}; import sys; print(*sys.modules)", check=True).stdout.split())
+    assert "retrain.monitoring.check" in loaded and "sqlalchemy" not in loaded
+
+
+@pytest.mark.parametrize("module", ["daemon.server.__main__", "daemon.runtime.worker.child"])
+def test_what_loads_models_begins_with_scipy(module):
+    """Its functions, which skops looks for one by one in the order of modules, come before those of driftd and of its
+    libraries, and have their docstrings as SciPy's files have them."""
+    script = f"import sys, {module}; from scipy.special import softmax; print(*sys.modules); print(softmax.__doc__)"
+    loaded, docstring = run(script, check=True).stdout.split("\n", 1)
+    order = loaded.split()
+    assert order.index("scipy.special") < min(map(order.index, ("daemon.config.config", "pydantic", "structlog")))
+    assert "softmax" in docstring and "Array API" not in docstring
 
 
 def test_a_comparison_needs_little_of_scipy():

@@ -56,7 +56,7 @@ def predict(
     import pyarrow as pa
 
     from daemon.runtime.memory import one_arena
-    from daemon.scoring import chosen
+    from daemon.scoring import chosen, loaded
     from daemon.scoring.files import NotAll, jobs, score_file
     from daemon.scoring.score import Scorer
 
@@ -77,7 +77,7 @@ def predict(
             deployment, promotion = chosen.deployment_of(conn, name, version)
             now = chosen.schema_now(conn, name, settings)
         served = chosen.load(config, name, deployment, promotion)
-        how = chosen.how_to_read(served, now, settings, prefix)
+        how = loaded.how_to_read(served, now, settings, prefix)
         with TemporaryDirectory(prefix="driftd-predict-") as work, progress_bars(ROWS) as show:
             scorer = Scorer(served, how, settings.intake, Path(work))
             for job in work_list:

@@ -13,7 +13,6 @@ from daemon.page.traffic import Traffic
 from daemon.reports.page.asked import Asked, PageReader
 from daemon.runtime.ledgers import open_configured
 from daemon.runtime.restarting import error_key
-from daemon.tools.doctor import examine
 from retrain.records.errors import Refused, Retry
 
 T = TypeVar("T")
@@ -85,5 +84,7 @@ class Reading:
 
 
 def _examined(config: Config) -> list[dict[str, Any]]:
-    """What `driftd doctor` finds, as its JSON."""
+    """What `driftd doctor` finds, as its JSON; it needs what reads data files, which a page does without."""
+    from daemon.tools.doctor import examine
+
     return [dict(finding.__dict__) for finding in examine(config)]

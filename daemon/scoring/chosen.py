@@ -1,8 +1,6 @@
-"""Which deployment scores, and how rows are read for it: as the model's servers do."""
+"""Which deployment scores, by the ledger: as the model's servers choose."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -10,8 +8,8 @@ from daemon.config.config import Config
 from daemon.config.mistakes import meant
 from daemon.cycles.elsewhere import refuse_elsewhere
 from daemon.ledger import deployments, models, promotions, versions
-from daemon.scoring.answers import How
-from daemon.server.served import ServedDeployment, load_served
+from daemon.scoring.loaded import load_from
+from daemon.server.served import ServedDeployment
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.schema import Schema, declared_schema
@@ -60,22 +58,6 @@ def load(config: Config, model: str, deployment: Deployment, promotion: int = 0)
     """The deployment as a server has it, proven on its probe rows. What a server accelerates by treelite are a few rows
     at a time, where that gives the same bits: of many it asks what is loaded here, too."""
     return load_from(config.paths.model(model).versions, deployment, config.models[model], promotion)
-
-
-def load_from(folder: Path, deployment: Deployment, settings: ModelSettings, promotion: int = 0) -> ServedDeployment:
-    """The same of a model's folder of versions."""
-    return load_served(deployment, promotion, folder, settings.estimator.trusted_types, accelerate=False)
-
-
-def how_to_read(served: ServedDeployment, now: Schema | None, settings: ModelSettings, prefix: str) -> How:
-    """By the schema of the version that answers; how files write values is as today's data files do."""
-    schema = served.schema
-    if now is not None:
-        plain = {column.name: column.plain for column in now.columns}
-        columns = tuple(replace(one, plain=plain.get(one.name, one.plain)) for one in schema.columns)
-        schema = replace(schema, columns=columns, formats=now.formats)
-    serving = settings.serving
-    return How(schema, serving.contract == "strict", serving.explore, prefix)
 
 
 def refuse_unanswering(model: str, settings: ModelSettings) -> None:

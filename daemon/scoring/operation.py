@@ -9,7 +9,7 @@ from daemon.reading.formats import kind_of
 from daemon.reading.look import Problem, look
 from daemon.reading.measure import refuse_costly
 from daemon.reading.operations import ScoreRequest, ScoreResult
-from daemon.scoring.chosen import how_to_read, load_from
+from daemon.scoring.loaded import how_to_read, load_from
 from daemon.scoring.logged import LoggedSample
 from daemon.scoring.score import Scorer, See
 from daemon.server.kept import key_of

@@ -1,5 +1,8 @@
 """`python -m daemon.server`: started by control with a listening socket and a channel to it."""
 
+import daemon.runtime.quick_imports  # noqa: F401 - before all others
+
+# isort: split
 import argparse
 import asyncio
 import contextlib

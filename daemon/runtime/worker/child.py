@@ -8,6 +8,9 @@ every `beat` seconds, unless that is null: only a process that is stopped, or wh
 silent. What libraries print goes to standard error, so that the answers stay clean.
 """
 
+import daemon.runtime.quick_imports  # noqa: F401 - before all others
+
+# isort: split
 import argparse
 import json
 import os

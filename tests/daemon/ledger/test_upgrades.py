@@ -1,8 +1,11 @@
 """Ledgers of every released schema become today's: rows stay, queries work, and a killed migration is none."""
 
+import itertools
 import os
+import shutil
 import signal
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -156,36 +159,49 @@ def test_a_ledger_of_each_schema_becomes_todays(revision, tmp_path):
     assert schema_of(tmp_path / LEDGER) == schema_of(tmp_path / "new" / LEDGER)
 
 
-def migrate_until(folder: Path, statement: int) -> int:
-    """Migrate in a child process that is killed before its n-th statement; its status."""
+def migrate(folder: Path, before_statement: Callable[[int], object]) -> int:
+    """Migrate in a child process, which says before each statement which one it is; its status."""
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
-    left = statement
+    numbers = itertools.count(1)
+    try:
+        opened = create_engine(f"sqlite:///{folder / LEDGER}")
+        event.listen(opened, "connect", sqlite._prepare)
+        event.listen(opened, "before_cursor_execute", lambda *_: before_statement(next(numbers)))
+        upgrade(opened)
+        os._exit(0)
+    finally:
+        os._exit(1)
 
-    def count(*_: object) -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
 
-    opened = create_engine(f"sqlite:///{folder / LEDGER}")
-    event.listen(opened, "connect", sqlite._prepare)
-    event.listen(opened, "before_cursor_execute", count)
-    upgrade(opened)
-    os._exit(0)
+def killed_at(statement: int) -> Callable[[int], object]:
+    """Before which the process dies."""
+    return lambda number: os.kill(os.getpid(), signal.SIGKILL) if number == statement else None
 
 
 def test_a_killed_migration_leaves_the_old_ledger(tmp_path):
     """Killed before any of its statements it is whole and old, and the next start migrates it: all is one
-    transaction."""
+    transaction. Its files are copied before each statement, as a kill leaves them; at a few there is one."""
     before = ledger_of(tmp_path, REVISIONS[0])
     old = schema_of(tmp_path / LEDGER)
-    kills = 0
-    while migrate_until(tmp_path, 1 + kills) == signal.SIGKILL:
-        kills += 1
+    (other := tmp_path / "other").mkdir()
+    ledger_of(other, REVISIONS[0])
+
+    def copied(number: int) -> None:
+        (left := tmp_path / f"left{number}").mkdir()
+        for file in other.glob(f"{LEDGER}*"):
+            shutil.copy(file, left)
+
+    assert migrate(other, copied) == 0 and schema_of(other / LEDGER) != old
+    moments = list(tmp_path.glob("left*"))
+    assert len(moments) > 30
+    for left in moments:
+        assert schema_of(left / LEDGER) == old
+    for statement in (1, len(moments) // 2, len(moments)):
+        assert migrate(tmp_path, killed_at(statement)) == signal.SIGKILL
         assert schema_of(tmp_path / LEDGER) == old
-    assert kills > 30
+    assert migrate(tmp_path, killed_at(0)) == 0
     with closing(sqlite3.connect(tmp_path / LEDGER)) as raw:
         assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == (engine.HEAD,)
         assert raw.execute("SELECT count(*) FROM files").fetchone()[0] == before["files"]
