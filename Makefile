@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: hosts failover mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: hosts failover followers controls sizes mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -79,7 +79,7 @@ systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-a
 image-test: $(VENV)/.installed-dev ## make the image by its Containerfile in a Debian root file system, and start it read-only; root, debootstrap, five minutes
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/containers
 
-IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored_state.py tests/scenarios/test_object_store.py tests/scenarios/test_failover.py tests/daemon/intake/test_prefix.py tests/scenarios/test_prefix.py tests/scenarios/test_uploads.py tests/scenarios/test_serving_hosts.py
+IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored_state.py tests/scenarios/test_object_store.py tests/scenarios/test_failover.py tests/daemon/intake/test_prefix.py tests/scenarios/test_prefix.py tests/scenarios/test_uploads.py tests/scenarios/test_serving_hosts.py tests/test_beyond_page.py
 engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines and of the object store, other rooms and stories over PostgreSQL; needs their packages; minutes
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/daemon/ledger tests/scenarios/test_postgresql_ledger.py $(IN_STORE)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ledger postgresql $(ON_POSTGRESQL)
@@ -89,6 +89,15 @@ mlflow: $(VENV)/.installed-dev $(VENV)/mlflow/.installed $(VENV)/mlflow-server/.
 
 failover: $(VENV)/.installed-dev ## measure how long the work stands still when the host that leads is lost; needs the packages of make engines; minutes; FAILOVER="--lease 3 --rounds 20"
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.failover $(FAILOVER)
+
+followers: $(VENV)/.installed-dev ## measure how soon a hundred hosts know of a promotion; needs the packages of make engines; minutes; FOLLOWERS="--hosts 10 --promotions 5"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.followers $(FOLLOWERS)
+
+controls: $(VENV)/.installed-dev ## measure how many files 1, 2 and 4 services take in on one PostgreSQL, and what that is bound by; needs its package; minutes; CONTROLS="--services 1 --files 50"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.controls $(CONTROLS)
+
+sizes: $(VENV)/.installed-dev ## measure the bytes that a file, an answered row and a version cost; a minute
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.sizes $(SIZES)
 
 prometheus: $(VENV)/.installed-dev ## ask a real Prometheus, which scrapes a real service, every query of the dashboard; needs its package
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/contrib

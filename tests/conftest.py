@@ -64,7 +64,8 @@ def s3() -> Iterator[S3]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Any test may run over either engine of the ledger."""
+    """Any test may run over either engine of the ledger; pages of the documentation may be written anew."""
+    parser.addoption("--record", action="store_true", help="write what the documentation shows of runs anew")
     parser.addoption("--ledger", choices=("sqlite", "postgresql"), default="sqlite", help="where ledgers are")
 
 

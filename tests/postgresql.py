@@ -84,8 +84,8 @@ class Server:
 
 
 @contextmanager
-def running_server(address: str = "127.0.0.1") -> Iterator[Server]:
-    """One that runs, for all who reach that address; root starts it as the package's user, for PostgreSQL refuses root."""
+def running_server(address: str = "127.0.0.1", settings: str = FAST) -> Iterator[Server]:
+    """One that runs with these settings, for all who reach that address; root starts it as the package's user, for PostgreSQL refuses root."""
     folder = Path(tempfile.mkdtemp(prefix="driftd-postgresql-"))
     server = Server(folder, free_port(), address)
     (folder / "password").write_text(PASSWORD)
@@ -98,7 +98,7 @@ def running_server(address: str = "127.0.0.1") -> Iterator[Server]:
              "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", folder=folder)  # fmt: skip
         with (folder / "data/pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {address}/24 scram-sha-256\n")
-        options = f"-p {server.port} -c listen_addresses={address} -c unix_socket_directories={folder} {FAST}"
+        options = f"-p {server.port} -c listen_addresses={address} -c unix_socket_directories={folder} {settings}"
         _run("pg_ctl", "-w", "-t", "120", "-D", data, "-l", str(folder / "log"), "-o", options, "start", folder=folder)
         try:
             yield server
