@@ -85,6 +85,7 @@ engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines and
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ledger postgresql $(ON_POSTGRESQL)
 
 mlflow: $(VENV)/.installed-dev $(VENV)/mlflow/.installed $(VENV)/mlflow-server/.installed ## mirror versions into a real MLflow, over kills, absences and restores; installs it, 1 GB; minutes
+	@echo "Mirroring into a real MLflow, which is started in temporary folders: some four CPU minutes"
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/registry
 
 failover: $(VENV)/.installed-dev ## measure how long the work stands still when the host that leads is lost; needs the packages of make engines; minutes; FAILOVER="--lease 3 --rounds 20"
@@ -235,11 +236,12 @@ $(VENV)/notebook/.installed: tests/notebook/notebook.lock | $(VENV)/.installed-d
 # MLflow's client with pandas, which its pyfunc needs, apart for the same reason; and its server, whose bounds of pyarrow are
 # others, in an environment of its own.
 $(VENV)/mlflow/.installed: tests/registry/mlflow.lock | $(VENV)/.installed-dev
+	@echo "Installing MLflow's client with pandas into $(VENV)/mlflow (once, 200 MB, about a minute)"
 	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/mlflow -r tests/registry/mlflow.lock
 	@touch $@
 
 $(VENV)/mlflow-server/.installed: | $(BIN)/python
-	@echo "Installing MLflow's server into $(VENV)/mlflow-server (once, 850 MB)"
+	@echo "Installing MLflow's server into $(VENV)/mlflow-server (once, 850 MB, a few minutes)"
 	@$(PYTHON) -m venv $(VENV)/mlflow-server
 	@$(VENV)/mlflow-server/bin/python -m pip -qq --disable-pip-version-check --no-input install 'mlflow>=3.5,<4'
 	@touch $@

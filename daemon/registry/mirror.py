@@ -8,6 +8,7 @@ the manifest whose files are there."""
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ UNKNOWN = "unknown"
 """The state of a version that the ledger does not have: it was restored from an older backup."""
 SECRET = ("USERNAME", "PASSWORD", "TOKEN", "KEY", "CONNECTION")
 """Words in the names of options that are told to nobody."""
+IN_MEMORY = re.compile(r" at 0x[0-9a-fA-F]+")
 PAGE = 200
 OURS = ("champion", "challenger")
 Key = tuple[str | None, str | None]
@@ -66,13 +68,24 @@ def _told(error: Exception, options: Mapping[str, str]) -> Exception:
     """What a person needs of an error of MLflow's, without what may be a secret."""
     if isinstance(error, Refused | Retry):
         return error
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return Retry(_words(str(error).strip() or type(error).__name__, options))
+
+
+def _words(text: str, options: Mapping[str, str]) -> str:
+    """The same words for the same trouble: addresses in memory, which some releases of the client tell, are others in
+    each process.
+
+    >>> why = "Max retries exceeded with url: /x (Caused by E('<urllib3.HTTPConnection object at 0x7f>: refused p4ss'))"
+    >>> _words(why, {"MLFLOW_TRACKING_PASSWORD": "p4ss"})
+    "the server cannot be reached: E('<urllib3.HTTPConnection object>: refused ***'))"
+    """
+    text = IN_MEMORY.sub("", text.splitlines()[0])
     if "Max retries exceeded" in text or "failed with exception" in text:
         text = f"the server cannot be reached: {text.rpartition('Caused by ')[2]}"
     for name, value in options.items():
-        if any(word in name for word in SECRET):
+        if value and any(word in name for word in SECRET):
             text = text.replace(value, "***")
-    return Retry(text[:300])
+    return text[:300]
 
 
 class _Mirror:

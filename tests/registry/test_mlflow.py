@@ -5,15 +5,15 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon_harness import Daemon, drop, rows, serve_first_model
+from daemon_harness import Daemon, serve_first_model
 from helpers import wait_for
 from learning import published
-from mlflow_server import CLIENT, WHY_NOT, MlflowServer, asked, running_mlflow
+from mlflow_server import LONG_S, WHY_NOT, MlflowServer, asked
+from receivers import Receiver, receiver
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("mlflow"), pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 PAGE = (Path(__file__).parents[2] / "docs" / "registry.md").read_text("utf-8")
@@ -51,28 +51,6 @@ print(json.dumps([answers["prediction"].tolist() == probe["values"], found == pr
 """
 
 
-@pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A server of this file."""
-    with running_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
-        yield server
-
-
-@pytest.fixture
-def mirrored(
-    make_daemon: Callable[..., Daemon], first_model: Path, monkeypatch: pytest.MonkeyPatch, mlflow: MlflowServer,
-    request: pytest.FixtureRequest,
-) -> tuple[Daemon, MlflowServer, str]:  # fmt: skip
-    """A service with its first model, the server that it mirrors to, and what the model is called there."""
-    monkeypatch.setenv("PYTHONPATH", str(CLIENT))
-    word = request.node.name.split("_")[2]
-    mirror = f'tracking_uri = "{mlflow.uri}"\nname = "{{model}}-{word}"\nexperiment = "{word} {{model}}"\n'
-    daemon = make_daemon(f'check_schedule = "0 0 1 1 *"\n[mlflow]\n{mirror}')
-    serve_first_model(daemon, first_model)
-    daemon.wait("mlflow_mirrored")
-    return daemon, mlflow, f"m-{word}"
-
-
 def equals(daemon: Daemon, server: MlflowServer, name: str) -> dict[str, Any]:
     """What the server has, which is what the ledger has."""
     found: dict[str, Any] = json.loads(asked(STATE, server.uri, name))
@@ -84,85 +62,89 @@ def equals(daemon: Daemon, server: MlflowServer, name: str) -> dict[str, Any]:
     return found
 
 
-def caught_up(daemon: Daemon) -> bool:
+def is_caught_up(daemon: Daemon) -> bool:
     """Whether the service says that MLflow is as the ledger is."""
     told = daemon.json("status")["mlflow"]
-    return not told["behind"] and told["failing"] is None
+    return not told["behind"] and told["failing"] is None and told["mirrored_at"] is not None
 
 
-def failing(daemon: Daemon) -> dict[str, Any] | None:
-    """What the service says of a mirror that fails; None while it does not."""
-    told: dict[str, Any] = daemon.json("status")["mlflow"]
-    return told if told["failing"] is not None else None
+def reload(daemon: Daemon, plain: str, sections: str) -> str:
+    """Apply a configuration with these sections; what that did."""
+    daemon.config.write_text(f"{plain}\n{sections}")
+    return str(daemon.cli("reload").stdout)
 
 
-def retrained(daemon: Daemon, seed: int) -> str:
-    """Another version, promoted by hand if it has to be."""
-    before = len(daemon.events)
-    name = f"{seed}.csv"
-    drop(rows(seed, flip=seed % 2 == 0), daemon.data / name)
-    daemon.wait("file_accepted", since=before, file=name)
-    daemon.cli("retrain", "m")
-    daemon.wait("cycle_finished", since=before)
-    return str(daemon.query("SELECT name FROM versions ORDER BY number DESC LIMIT 1")[0][0])
+def kinds(collector: Receiver) -> list[str]:
+    """What a collector was told of."""
+    return [one.json["eventType"] for one in collector.received]
 
 
-def test_the_champion_answers_its_probe_rows_from_mlflow_bit_for_bit(mirrored):
-    """It is loaded by its alias, without pickle, in a process that has the client and driftd alone."""
-    daemon, server, name = mirrored
-    found = equals(daemon, server, name)
-    assert [*found["datasets"].values()] == [["a.csv"]]
-    assert "accuracy" in next(iter(found["metrics"].values()))
-    assert json.loads(asked(PROVES, server.uri, daemon.folder / "state/versions/m/current", name)) == [True, True, []]
-    assert "is as the ledger is" in daemon.cli("status").stdout
-    assert "[mlflow] is as the ledger is" in daemon.cli("doctor", check=False).stdout
-
-
-def test_away_restarted_and_restored_from_yesterday_it_equals_the_ledger(mirrored, tmp_path):
-    """A promotion while it is away, a roll-back, a restart of either, and a database that lost it all again."""
-    daemon, server, name = mirrored
-    server.stop()
-    server.save(tmp_path / "yesterday.db")
-    second = retrained(daemon, 2)
-    daemon.wait("mlflow_failed")
-    told = wait_for(lambda: failing(daemon), what="a status that says so")
-    assert told["behind"] == ["m"] and "cannot be reached" in told["failing"]["reason"]
-    assert "TROUBLE: MLflow" in daemon.cli("status").stdout
-    daemon.kill()
-    server.start()
-    daemon.start(crash_at="mirror.before_note", wait_ready=False)  # it is whole, and nobody noted that
-    daemon.wait_dead()
+def test_the_page_is_true_of_a_service_that_gets_changes_and_loses_the_sections_while_it_runs(
+    make_daemon, first_model, tmp_path, mlflow
+):
+    """The commands and the script of docs/registry.md; answers bit for bit, without pickle; a kill where all was done
+    and nobody noted it. A reload adds, changes and takes out both sections."""
+    daemon = make_daemon('check_schedule = "0 0 1 1 *"\n')
     daemon.plan()
-    assert daemon.json("status")["mlflow"]["behind"] == ["m"]
-    daemon.start()
-    wait_for(lambda: caught_up(daemon), what="a mirror that caught up")
-    assert second in [one for one, *_ in equals(daemon, server, name)["versions"]]
-    before = len(daemon.events)
-    daemon.cli("rollback", "m")
-    daemon.wait("mlflow_mirrored", since=before)
-    equals(daemon, server, name)
-    daemon.stop()
-    server.stop()
-    server.restore(tmp_path / "yesterday.db")
-    server.start()
-    before = len(daemon.events)
-    daemon.start()
-    daemon.wait("mlflow_mirrored", since=before)
-    equals(daemon, server, name)
+    serve_first_model(daemon, first_model)
+    plain = daemon.config.read_text()
+    at = f'[mlflow]\ntracking_uri = "{mlflow.uri}"\nexperiment = "page {{model}}"\nname ='
+    with receiver() as first, receiver() as second:
+        sections = f'{at} "{{model}}-page"\n[openlineage]\nurl = "{first.url}"\n'
+        assert "[mlflow] changed; [openlineage] changed" in reload(daemon, plain, sections)
+        daemon.wait("mlflow_mirrored", timeout_s=LONG_S, registered="m-page")
+        wait_for(lambda: kinds(first) == ["START", "COMPLETE"], what="the events of the first cycle")
+        found = equals(daemon, mlflow, "m-page")
+        assert [*found["datasets"].values()] == [["a.csv"]] and "accuracy" in next(iter(found["metrics"].values()))
+        current = daemon.folder / "state/versions/m/current"
+        assert json.loads(asked(PROVES, mlflow.uri, current, "m-page")) == [True, True, []]
+        wait_for(lambda: is_caught_up(daemon), what="a note of that")
+        hold_the_page(daemon, mlflow, first, "m-page", tmp_path)
+
+        daemon.plan("* mirror.before_note 1 1 KILL")
+        changed = sections.replace("-page", "-other").replace(first.url, second.url)
+        assert "[mlflow] changed; [openlineage] changed" in reload(daemon, plain, changed)
+        daemon.wait_dead(LONG_S)  # everything is done for the other name, and nobody noted that
+        daemon.plan()
+        assert daemon.json("status")["mlflow"]["behind"] == ["m"]
+        daemon.start()
+        wait_for(lambda: is_caught_up(daemon), LONG_S, what="a mirror that caught up")
+        assert equals(daemon, mlflow, "m-other")["versions"] == found["versions"]
+
+        before = len(daemon.events)
+        assert "[mlflow] changed; [openlineage] changed" in reload(daemon, plain, "")
+        told = wait_for(lambda: (one := daemon.json("status"))["mlflow"] is None and one, what="a status without it")
+        assert told["openlineage"] is None
+        daemon.cli("retrain", "m")
+        daemon.wait("cycle_finished", since=before)
+        assert daemon.query("SELECT count(*) FROM outbox WHERE state = 'waiting'")[0][0] == 0
+
+        reload(daemon, plain, changed)
+        daemon.wait("mlflow_mirrored", since=before, timeout_s=LONG_S, registered="m-other")
+        wait_for(lambda: kinds(second) == ["START", "COMPLETE"], what="the events of the second cycle")
+        assert kinds(first) == ["START", "COMPLETE"]
+        equals(daemon, mlflow, "m-other")
 
 
-def test_the_page_tells_what_works(mirrored, tmp_path):
-    """The commands of docs/registry.md, and its script, which loads the champion and answers rows of a file."""
-    daemon, server, name = mirrored
-    commands = re.findall(r"^driftd (\S+) +# (.*)$", PAGE, re.M)
-    said = {one: daemon.cli(one, check=one != "doctor").stdout for one, _ in commands}
-    assert [one for one, _ in commands] == ["doctor", "reload", "status"]
-    for one, told in commands[::2]:
-        assert told.replace("http://mlflow.example.com:5000", server.uri) in said[one]
+def hold_the_page(daemon: Daemon, server: MlflowServer, collector: Receiver, name: str, folder: Path) -> None:
+    """The commands of docs/registry.md say what it says, and its script loads the champion and answers rows of a file."""
+    commands = re.findall(r"^driftd (doctor|status) +# (.*)$", PAGE, re.M)
+    said = {one: daemon.cli(one, check=one != "doctor").stdout for one in ("doctor", "status")}
+    there = {
+        "http://mlflow.example.com:5000": server.uri,
+        "http://marquez.example.com:5000/api/v1/lineage": collector.url.partition("?")[0],
+    }
+    assert len(commands) == 4
+    for command, told in commands:
+        for place, its in there.items():
+            told = told.replace(place, its)
+        assert told in said[command]
+    assert "[mlflow] is as the ledger is" in said["doctor"]
     (script,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
     probe = json.loads((daemon.folder / "state/versions/m/current/probe.json").read_text("utf-8"))
-    (tmp_path / "rows.json").write_text(json.dumps(probe["rows"]))
-    begin = f"import os; os.chdir({str(tmp_path)!r}); os.environ['MLFLOW_TRACKING_URI'] = {server.uri!r}\n"
+    (folder / "rows.json").write_text(json.dumps(probe["rows"]))
+    begin = f"import os; os.chdir({str(folder)!r})\n"
+    script = script.replace("http://mlflow.example.com:5000", server.uri)
     end = "\nprint(answers['prediction'].tolist())"
     printed = asked(begin + script.replace("models:/churn", f"models:/{name}") + end)
     assert printed.strip().splitlines()[-1] == str(probe["values"])
@@ -185,7 +167,7 @@ while True:
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
         def hook(point):
-            if point.startswith("mirror."):
+            if point.startswith("mirror.after_"):
                 passed.append(point)
                 if len(passed) == len(points) + 1:
                     os.write(writer, point.encode())
@@ -214,7 +196,7 @@ def request_of(folder: Path, server: MlflowServer, name: str, **changed: Any) ->
     """What a model of one published version asks for."""
     version = {
         "name": folder.name, "digest": "d" * 64, "number": 3, "created_at": 1.7e9, "folder": str(folder),
-        "metrics": {"accuracy": 0.9}, "datasets": [["a.csv", "e" * 64, "folder", 10]],
+        "metrics": {"accuracy": 0.9}, "datasets": [{"name": "a.csv", "digest": "e" * 64, "source": "folder", "rows": 10}],
         "tags": {"driftd.model": name, "driftd.version": folder.name, "driftd.digest": "d" * 64, "driftd.state": "stored"},
     }  # fmt: skip
     wanted = {
@@ -227,12 +209,18 @@ def request_of(folder: Path, server: MlflowServer, name: str, **changed: Any) ->
     }  # fmt: skip
 
 
-def test_killed_before_and_after_each_call_it_is_whole_in_the_end(mlflow, tmp_path):
-    """A process for each: the next one makes it whole, with nothing there twice, and another finds nothing to do."""
-    (tmp_path / "request.json").write_text(json.dumps(request_of(published(tmp_path), mlflow, "killed")))
+def test_killed_after_each_call_it_is_whole_in_the_end(mlflow, tmp_path):
+    """A process for each: the next one makes it whole, with nothing there twice, and another finds nothing to do. Before a
+    call the server is as it is after the one before."""
+    folder = tmp_path / "v0003-dddddddd"
+    folder.mkdir()
+    for name in ("manifest.json", "card.md", "training.json"):  # the fewer files, the fewer calls
+        text = '{"digest": "d", "environment": {}, "task": "classification", "params": {"depth": 3}}'
+        (folder / name).write_text(text)
+    (tmp_path / "request.json").write_text(json.dumps(request_of(folder, mlflow, "killed")))
     calls = ("registered", "experiment", "run", "logged", "sent", "tagged", "version", "alias")
     found = json.loads(asked(KILLED, tmp_path / "request.json"))
-    assert set(found) == {f"mirror.{when}_{call}" for when in ("before", "after") for call in calls}
+    assert set(found) == {f"mirror.after_{call}" for call in calls}
 
 
 ONCE = """
