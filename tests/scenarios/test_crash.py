@@ -110,15 +110,17 @@ def test_a_kill_at_a_named_step_converges(point: str, make_daemon: Callable[...,
     check_invariants(daemon)
 
 
+@pytest.mark.parametrize("command", ["run", pytest.param("serve", marks=pytest.mark.long)])
 def test_a_kill_between_a_promotion_and_its_description_leaves_what_is_promoted(
-    make_daemon: Callable[..., Daemon],
+    command: str, make_daemon: Callable[..., Daemon]
 ) -> None:
     """Servers know of it by the description alone: the next start makes that first, and is ready when it is served."""
-    daemon = make_daemon(CONFIG).start(crash_at="promoted.before_write")
-    first(daemon)
+    daemon = make_daemon(CONFIG)
+    daemon.plan("control promoted.before_write 1 1 KILL")
+    first(daemon.start())
     assert daemon.wait_dead() == -9, daemon.tail()
     assert promotions(daemon) == 1 and not list(daemon.seen("model_swapped"))
-    daemon.start()
+    daemon.start(command=command)
     assert daemon.predict().status_code == 200
 
 
