@@ -121,7 +121,7 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 @pytest.fixture(scope="session")
 def first_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a service that ended after it made its first model of `rows(1)` in a.csv: one for all workers, for
-    its processes take five seconds of a processor."""
+    its processes take seven seconds of a processor."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first-model"
     with folder.with_suffix(".lock").open("w") as lock:
