@@ -82,6 +82,11 @@ class Container:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
+    @property
+    def pid(self) -> int:
+        """Its first process, as the machine that it is on counts."""
+        return self._init
+
     def entering(self) -> list[str]:
         """What stands before a command that is to run inside."""
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
