@@ -39,10 +39,9 @@ def about(manifest: Mapping[str, Any], name: str, run_id: str, created_at: float
 
 def parameters(folder: Path) -> dict[str, str]:
     """How a version was trained, as texts; nothing of one that was not trained here."""
-    try:
-        training = read_json(folder / "training.json")
-    except OSError:
+    if not (folder / "training.json").exists():
         return {}
+    training = read_json(folder / "training.json")
     told = {name: training.get(name) for name in ("estimator", "window", "seed", "rows")}
     told |= {f"estimator.{name}": value for name, value in (training.get("params") or {}).items()}
     return {name: _text(value) for name, value in told.items() if value is not None}
