@@ -11,23 +11,22 @@ from typing import Any
 
 
 def _leave_docstrings() -> None:
-    """As they are written; of a SciPy that parses them elsewhere nothing is changed."""
+    """As they are written; of a SciPy that parses them otherwise nothing is changed."""
     try:
         from scipy._lib import _docscrape
 
-        parsed = _docscrape.FunctionDoc
-    except (ImportError, AttributeError):
+        class AsWritten(_docscrape.FunctionDoc):  # type: ignore[misc]
+            """The docstring of a function, neither parsed nor changed."""
+
+            def __init__(self, function: Any, *_: Any, **__: Any) -> None:
+                super().__init__(function, doc="")
+
+            def __str__(self) -> str:
+                return f"\n{self._f.__doc__ or ''}"  # below the line of a signature
+
+        str(AsWritten(_leave_docstrings))
+    except Exception:  # whatever another release makes of these names
         return
-
-    class AsWritten(parsed):  # type: ignore[misc, valid-type]
-        """The docstring of a function, neither parsed nor changed."""
-
-        def __init__(self, function: Any, *_: Any, **__: Any) -> None:
-            super().__init__(function, doc="")
-
-        def __str__(self) -> str:
-            return f"\n{self._f.__doc__ or ''}"  # below the line of a signature
-
     _docscrape.FunctionDoc = AsWritten
 
 
