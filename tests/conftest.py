@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -129,10 +130,11 @@ def first_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not folder.exists():
             new = folder.with_suffix(".new")
             new.mkdir()
-            daemon = Daemon(new, FAST).start()
-            drop(rows(1), daemon.data / "a.csv")
-            daemon.wait("model_swapped")
-            daemon.stop()
+            with contextlib.closing(Daemon(new, FAST)) as daemon:
+                daemon.start()
+                drop(rows(1), daemon.data / "a.csv")
+                daemon.wait("model_swapped")
+                daemon.stop()
             new.rename(folder)
     return folder
 
