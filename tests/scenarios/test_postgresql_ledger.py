@@ -29,6 +29,7 @@ def test_a_model_lives_and_a_killed_service_resumes(make_daemon: Callable[..., D
     secret = daemon.folder / "ledger-url"
     secret.write_text(url)
     secret.chmod(0o600)
+    daemon.plan()
     daemon.start()
     drop(rows(1), daemon.data / "a.csv")
     first = daemon.wait("version_promoted")
@@ -50,8 +51,6 @@ def test_a_model_lives_and_a_killed_service_resumes(make_daemon: Callable[..., D
     daemon.wait("cycle_finished", since=daemon.events.index(second))
     since = len(daemon.events)
     daemon.plan("control control.stage_committed 1 1 KILL")
-    daemon.stop()
-    daemon.start()
     daemon.cli("retrain", "m")
     daemon.wait("cycle_opened", since=since, trigger="manual")
     daemon.wait_dead()
