@@ -44,7 +44,7 @@ OWN_SESSIONS = 2
 """The one that asks, and that of the ledger that promotes."""
 WHICH = "a new version", "one that is there"
 """Each version is promoted twice: the second time it need not be fetched."""
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 
 
 def follow(config_path: Path, state_dirs: list[Path], told: Any, ended: Any) -> None:
