@@ -138,9 +138,9 @@ class Story:
                     return f"{model}: {len(lacking)} acknowledged labels not taken"
             if self.cluster.query("SELECT 1 FROM cycles WHERE state IN ('open', 'on_trial')"):
                 return "a cycle is open"
+            return next((why for host in self.cluster.hosts if (why := self._unserved(host))), "")
         except psycopg.Error as error:
             return repr(error)
-        return next((why for host in self.cluster.hosts if (why := self._unserved(host))), "")
 
     def _unserved(self, host: Host) -> str:
         for model in MODELS:
