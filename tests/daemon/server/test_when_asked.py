@@ -149,7 +149,7 @@ def test_a_service_says_what_its_servers_load_when_it_is_asked_for(
     """Its status before and after the first request; what was asked for fresh servers load by themselves."""
     daemon = make_daemon(FAST, service='page = false\nload = "when_asked"')
     serve_first_model(daemon, first_model, event="version_verified")
-    assert "1 of 1 server loads it when it is asked for" in daemon.cli("status").stdout
+    wait_for(lambda: "1 of 1 server loads it when it is asked for" in daemon.cli("status").stdout)
     assert not list(daemon.seen("model_swapped")) and daemon.predict().status_code == 200
     version = daemon.wait("model_swapped")["version"]
     wait_for(lambda: daemon.json("status")["models"]["m"]["served"][0]["state"] == "serving")
