@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -206,9 +207,10 @@ class Intake:
             await self._watch_anew(missed)
 
     def _scan(self, others: list[str]) -> list[tuple[str, Look | Problem]]:
-        """Looks at all files, in a thread; `others` is given those that no pattern takes."""
+        """Looks at all files, in the order of their names, in which they then settle; in a thread. `others` is given
+        those that no pattern takes."""
         found = list(scan(self.folder, self.context.settings.intake.patterns, self.recursive, others))
-        return found + self._items_beside(found)
+        return sorted(found + self._items_beside(found), key=itemgetter(0))
 
     def _items_beside(self, found: list[tuple[str, Look | Problem]]) -> list[tuple[str, Look | Problem]]:
         """The file of items, where it lies elsewhere than the data files or is named otherwise."""
@@ -248,7 +250,7 @@ class Intake:
     def _looks_at_hinted(self, paths: set[str]) -> list[tuple[str, Look | Problem]]:
         """Looks at what hints name, in a thread; not at what nobody reads."""
         wanted = [path for path in self._below(paths) if self._is_ours(path) or not is_passing(path)]
-        return [(path, self._look(path)) for path in wanted]
+        return [(path, self._look(path)) for path in sorted(wanted)]
 
     def _below(self, paths: set[str]) -> set[str]:
         """Hinted paths within the data folder, in a thread: events name real paths."""

@@ -72,6 +72,20 @@ def test_a_file_that_is_being_taken_in_counts_once(context: ModelContext, monkey
     assert counted == [3, 2, 1] and intake.waiting() == 0
 
 
+def test_files_that_are_noticed_together_settle_in_the_order_of_their_names(context: ModelContext) -> None:
+    """A folder lists them in any order, and who was looked at first is taken first where the others settle later."""
+    names = [f"{n:02}.csv" for n in range(40)]
+    for name in reversed(names):
+        (context.data_dir / name).write_text(name)
+    scanned, hinted = Intake(context), Intake(context)
+    asyncio.run(scanned._rescan())
+    hinted._hinted.update(str(context.data_dir / name) for name in names)
+    asyncio.run(hinted._notice_hinted())
+    for intake in (scanned, hinted):
+        found = sorted(intake.pending, key=lambda path: intake.pending[path].due_s)
+        assert [path for path in found if path in names] == names
+
+
 def test_status_counts_the_files_that_wait_when_it_is_asked(context: ModelContext) -> None:
     """Not when the service decided last: it may be stopped, or busy. A file that was changed waits again."""
     told(context, backlog_reason(1870))
