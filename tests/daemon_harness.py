@@ -55,14 +55,30 @@ retry_after = "100ms"
 
 PORTS = range(15_000, 32_000)
 """Below those that Linux gives to outgoing connections: none of these takes a port between here and its listener."""
+RESERVED: list[socket.socket] = []
+"""Marks of the ports that are given, for other processes."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that nobody listens on now, and that no other test is given while this process lives: a service may begin
+    to listen long after."""
     while True:
         port = secrets.choice(PORTS)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+            if _is_mine(port):
+                return port
+
+
+def _is_mine(port: int) -> bool:
+    """Whether no process of the tests has marked the port; now this one has."""
+    mark = socket.socket(socket.AF_UNIX)
+    try:
+        mark.bind(f"\0driftd-test-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    RESERVED.append(mark)
+    return True
 
 
 def rows(seed: int, n: int = 600, shift: float = 0.0, flip: bool = False) -> pa.Table:
