@@ -50,8 +50,6 @@ from retrain.records.errors import Refused
 
 log = get_logger()
 LEDGER_LOOK_S = 1.0
-CHANGE_WITHIN_S = 600.0
-"""So long it is waited for the servers of a host that leads or stands by from now on: those before serve meanwhile."""
 LEASE_LOOK_S = 0.5
 """Between two looks of a host that stands by whether the other's lease is over."""
 
