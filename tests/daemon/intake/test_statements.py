@@ -31,6 +31,7 @@ metric = "accuracy"
 {FEW}
 [models.m.triggers]
 first_rows = 300
+cooldown = "1ms"
 [models.m.columns]
 x = "number"
 z = "number"
