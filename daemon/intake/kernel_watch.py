@@ -27,17 +27,19 @@ MOVES_KEPT = 256
 
 
 class _Instance:
-    """The process's one inotify instance: a system grants a user few."""
+    """The process's one inotify instance: a system grants a user few. `begun_s` is when its thread began to give a hint
+    that is not given yet: while it hangs there no watch hears anything, whichever it was."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.reader: Any = None
+        self.begun_s: float | None = None
 
     def running(self) -> Any:
         """The instance with its thread, begun again if that ended; OSError."""
         with self._lock:
             if self.reader is None or not self.reader.is_alive():
-                self.reader = InotifyFD()
+                self.reader, self.begun_s = InotifyFD(), None
                 self.reader.start()
             return self.reader
 
@@ -46,13 +48,11 @@ INSTANCE = _Instance()
 
 
 class _Straight(InotifyMoveEventGrouper):
-    """In place of a queue of events: the hint is given by the thread that reads them. `begun_s` is when one began that
-    is not given yet."""
+    """In place of a queue of events: the hint is given by the thread that reads them."""
 
     def __init__(self, hint: Hint) -> None:
         self._hint = hint
         self._away: OrderedDict[int, PathedInotifyEvent] = OrderedDict()
-        self.begun_s: float | None = None
 
     def put_event(self, event: PathedInotifyEvent) -> None:
         """What may be new: a file by its path, for a folder all."""
@@ -76,10 +76,10 @@ class _Straight(InotifyMoveEventGrouper):
         """Nothing waits."""
 
     def _give(self, path: str | None) -> None:
-        self.begun_s = time.monotonic()
+        INSTANCE.begun_s = time.monotonic()
         durable.crash_point("watch.event")
         self._hint(path)
-        self.begun_s = None
+        INSTANCE.begun_s = None
 
 
 class KernelWatch(InotifyWatchGroup):
@@ -99,8 +99,8 @@ class KernelWatch(InotifyWatchGroup):
         return bool(self._inotify_fd.is_alive() and self.is_active and self._active_callbacks_by_watch)
 
     def silent_s(self, now_s: float) -> float:
-        """For how long a hint has been given that nobody took."""
-        begun_s = self._straight.begun_s
+        """For how long the thread of all watches has been giving a hint that nobody took, and be it another's."""
+        begun_s = INSTANCE.begun_s
         return 0.0 if begun_s is None else max(0.0, now_s - begun_s)
 
     def stop(self) -> None:

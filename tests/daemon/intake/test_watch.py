@@ -100,6 +100,30 @@ def test_a_hung_watch_owes_an_answer(watched: tuple[FolderWatch, Path, Hints]) -
     wait_for(lambda: watch.silent_s(time.monotonic()) == 0.0)
 
 
+def test_a_watch_begun_anew_is_as_silent_as_the_thread(tmp_path: Path) -> None:
+    """One thread gives all hints: a watch that is begun again after it hung, since a look found what it had not
+    hinted at, and the watch of another folder owe an answer as well."""
+    folders = [tmp_path / "hung", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    watch, other = (FolderWatch(folder, True, False, Hints().append) for folder in folders)
+    assert watch.check() and other.check()
+    free = threading.Event()
+    durable.install_hook(lambda point: free.wait() if point == "watch.event" else None)
+    try:
+        (folders[0] / "file").write_text("x")
+        wait_for(lambda: watch.silent_s(time.monotonic()) > 0.0)
+        watch.stop()
+        assert watch.check()
+        wait_for(lambda: min(one.silent_s(time.monotonic()) for one in (watch, other)) > 0.3)
+    finally:
+        durable.install_hook(None)
+        free.set()
+    wait_for(lambda: watch.silent_s(time.monotonic()) == 0.0)
+    watch.stop()
+    other.stop()
+
+
 def test_many_folders_take_one_instance_of_inotify(tmp_path: Path) -> None:
     """A system grants a user few; one that broke is replaced, and two watches of one folder end each for itself."""
     folders = [tmp_path / str(i) for i in range(20)]
