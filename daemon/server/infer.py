@@ -19,7 +19,7 @@ from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
 from retrain.records.schema import Schema
-from retrain.rows.cells import shown
+from retrain.rows.cells import NUMBERS, TEXTS, shown
 
 if TYPE_CHECKING:
     from retrain.model.explaining.contributions import Contributions
@@ -33,6 +33,8 @@ DATATYPES = {
     "number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "datetime": "BYTES",
     "text": "BYTES",
 }  # fmt: skip
+FITTING = {"BYTES": TEXTS, "BOOL": frozenset({bool, type(None)})}
+"""The types of the values of a tensor; NUMBERS of the other datatypes."""
 LONGEST_NUMBER = 18
 """Digits of a length in a header: no body has more bytes."""
 
@@ -228,21 +230,12 @@ def _from_json(tensor: Tensor) -> list[Any]:
         data = [value for item in data for value in item]
     if len(data) != math.prod(tensor.shape):
         raise BadRequest(f"input {quoted(tensor.name)}: {counted(len(data), 'value')} for shape {tensor.shape}")
-    for position, value in enumerate(data):
-        if not _fits(value, tensor.datatype):
-            where = f"row {position}, column {quoted(tensor.name)}"
-            raise BadRequest(f"{where}: {shown(value)}; expected {tensor.datatype}")
+    fitting = FITTING.get(tensor.datatype, NUMBERS)
+    if not fitting.issuperset(map(type, data)):
+        position, value = next((at, value) for at, value in enumerate(data) if type(value) not in fitting)
+        where = f"row {position}, column {quoted(tensor.name)}"
+        raise BadRequest(f"{where}: {shown(value)}; expected {tensor.datatype}")
     return data
-
-
-def _fits(value: Any, datatype: str) -> bool:
-    if value is None:
-        return True
-    if datatype == "BYTES":
-        return isinstance(value, str)
-    if datatype == "BOOL":
-        return isinstance(value, bool)
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _from_binary(tensor: Tensor, data: bytes) -> list[Any]:

@@ -16,7 +16,7 @@ from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
-from retrain.rows.cells import CONVERTERS, plain_values, shown
+from retrain.rows.cells import CONVERTERS, plain_quickly, plain_values, shown
 
 MAX_ROWS = 10_000
 MOST_COLUMNS_TOLD = 20
@@ -142,13 +142,9 @@ class RowReader:
             if self.strict:
                 raise BadRequest(f"row 0, column {column.name!r}: missing; expected {_wanted(column)}")
             return (None,) * count
-        for position, value in enumerate(values):
-            if isinstance(value, list | dict):
-                raise BadRequest(f"row {position}, column {column.name!r}: expected a single value")
-        try:
-            cells = plain_values(values, column.name, column.kind)
-        except Refused as error:
-            raise BadRequest(str(error)) from None
+        cells = plain_quickly(values, column.kind)
+        if cells is None:
+            cells = _plain_slowly(column, values)
         if self.strict:
             for position, cell in enumerate(cells):
                 if rows is not None and column.name not in rows[position]:
@@ -176,6 +172,16 @@ class RowReader:
     def _expected(self) -> str:
         more = len(self.names) - MOST_COLUMNS_TOLD
         return ", ".join(self.names[:MOST_COLUMNS_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def _plain_slowly(column: Column, values: Sequence[Any]) -> list[float | str | None]:
+    for position, value in enumerate(values):
+        if isinstance(value, list | dict):
+            raise BadRequest(f"row {position}, column {column.name!r}: expected a single value")
+    try:
+        return plain_values(values, column.name, column.kind)
+    except Refused as error:
+        raise BadRequest(str(error)) from None
 
 
 def decode(body: bytes) -> dict[str, Any]:
