@@ -19,7 +19,7 @@ from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
 from retrain.records.schema import Schema
-from retrain.rows.cells import NUMBERS, TEXTS, shown
+from retrain.rows.cells import NUMBERS, TEXTS, plain_quickly, shown
 
 if TYPE_CHECKING:
     from retrain.model.explaining.contributions import Contributions
@@ -35,6 +35,10 @@ DATATYPES = {
 }  # fmt: skip
 FITTING = {"BYTES": TEXTS, "BOOL": frozenset({bool, type(None)})}
 """The types of the values of a tensor; NUMBERS of the other datatypes."""
+BINARY = "binary_data_size"
+NUMERIC, TEXT = frozenset(NUMPY) - {"BOOL"}, frozenset({"BYTES"})
+USUAL = {"number": NUMERIC, "integer": NUMERIC, "category": TEXT, "text": TEXT}
+"""The datatypes that a column's tensor has of most clients, by the column's kind."""
 LONGEST_NUMBER = 18
 """Digits of a length in a header: no body has more bytes."""
 
@@ -78,13 +82,16 @@ def read_request(body: bytes, header_length: bytes | None, reader: RowReader) ->
     request = _decoded(text)
     if not request.inputs:
         raise BadRequest('"inputs" is empty; expected one tensor for each column')
+    if not binary and (rows := _read_quickly(request.inputs, reader)) is not None:
+        _check_outputs(request)
+        return request, rows, None
     columns: dict[str, Sequence[Any]] = {}
     position = 0
     for tensor in request.inputs:
         if tensor.name in columns:
             raise BadRequest(f"input {quoted(tensor.name)} is given twice")
         _check_shape(tensor, len(reader.names))
-        size = (tensor.parameters or {}).get("binary_data_size")
+        size = (tensor.parameters or {}).get(BINARY)
         if size is None:
             columns[tensor.name] = _from_json(tensor)
             continue
@@ -141,7 +148,7 @@ def answer_tensors(
         entry: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": list(values.shape)}
         if parameters.get("binary_data", all_binary):
             pieces.append(_to_bytes(datatype, values))
-            entry["parameters"] = {"binary_data_size": len(pieces[-1])}
+            entry["parameters"] = {BINARY: len(pieces[-1])}
         else:
             entry["data"] = values.ravel().tolist()
         outputs.append(entry)
@@ -175,6 +182,29 @@ def recommender_metadata(schema: Schema) -> dict[str, Any]:
 
 
 # --- in -----------------------------------------------------------------------------------------------------------
+
+
+def _read_quickly(tensors: list[Tensor], reader: RowReader) -> list[Cells] | None:
+    """The rows of a JSON tensor for each feature and nothing else, all [rows] or [rows, 1], of the datatypes and values
+    that most are of; None for others."""
+    by_name = {tensor.name: tensor for tensor in tensors}
+    shape = tensors[0].shape
+    is_usual = len(by_name) == len(tensors) == len(reader.features) and shape in (shape[:1], [*shape[:1], 1])
+    if reader.strict or not is_usual or not shape or not 0 < shape[0] <= MAX_ROWS:
+        return None
+    columns = []
+    for column in reader.features:
+        tensor = by_name.get(column.name)
+        if tensor is None or tensor.shape != shape or tensor.datatype not in USUAL.get(column.kind, ()):
+            return None
+        data = tensor.data
+        if type(data) is not list or len(data) != shape[0] or (tensor.parameters and BINARY in tensor.parameters):
+            return None
+        cells = plain_quickly(data, column.kind)
+        if cells is None:
+            return None
+        columns.append(cells)
+    return list(zip(*columns, strict=True))
 
 
 def _parts(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:

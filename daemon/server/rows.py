@@ -36,12 +36,13 @@ class RowReader:
 
     def __init__(self, schema: Schema, strict: bool) -> None:
         self.schema, self.strict = schema, strict
-        self.names = [column.name for column in schema.features]
+        self.features = schema.features
+        self.names = [column.name for column in self.features]
         self._known = {column.name for column in schema.columns}
         others = [column.name for column in schema.columns if column.name not in self.names]
         self._id_place = [*self.names, *others].index(schema.id_column) if schema.id_column is not None else None
-        self._times = [at for at, column in enumerate(schema.features) if column.kind == "datetime"]
-        self._whole = [at for at, column in enumerate(schema.features) if column.kind == "integer"]
+        self._times = [at for at, column in enumerate(self.features) if column.kind == "datetime"]
+        self._whole = [at for at, column in enumerate(self.features) if column.kind == "integer"]
         self._decoder = msgspec.json.Decoder(_request_type(schema, others, strict))
         self._empty = (None,) * len(self.names)
 
@@ -73,7 +74,7 @@ class RowReader:
         self.check_names(columns)
         if not any(name in columns for name in self.names):
             raise BadRequest(f"no feature column; expected some of {self._expected()}")
-        cells = [self._cells(column, columns.get(column.name), count) for column in self.schema.features]
+        cells = [self._cells(column, columns.get(column.name), count) for column in self.features]
         id_column = self.schema.id_column
         ids = None if id_column is None or id_column not in columns else _ids_of_rows(columns[id_column])
         return list(zip(*cells, strict=True)), ids
@@ -124,7 +125,7 @@ class RowReader:
         self.check_count(len(rows))
         for position, row in enumerate(rows):
             self._check_row(position, row)
-        cells = [self._cells(column, _values(rows, column.name), len(rows), rows) for column in self.schema.features]
+        cells = [self._cells(column, _values(rows, column.name), len(rows), rows) for column in self.features]
         return list(zip(*cells, strict=True)), self._ids(value.get("ids"), rows), explain
 
     def _check_row(self, position: int, row: Any) -> None:
