@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: hosts failover followers controls sizes mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: floor hosts failover followers controls sizes mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -153,6 +153,9 @@ recommend-answers: $(VENV)/.installed-dev ## measure what a recommendation costs
 
 scoring: $(VENV)/.installed-dev ## measure a million rows scored from a file beside pandas and the same estimator; 1 GB, ten minutes; SCORING="--rows 100000"
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.scoring $(SCORING)
+
+floor: $(VENV)/.installed-dev ## measure how far each figure is from its goal, and draw it; needs wrk; half an hour on a quiet machine; FLOOR="rest start --write"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.floor $(FLOOR)
 
 peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
 	$(BIN)/python -m benchmarks.peers

@@ -5,7 +5,6 @@ One model is learned, and the state folder then has it under as many names."""
 import json
 import resource
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from daemon_harness import FAST, Daemon, drop, in_own_process, rows
 from sqlalchemy import Connection, Table, insert, select
 
 from benchmarks.figures import Figure
-from benchmarks.idle import cpu_s, processes
+from benchmarks.idle import AtRest, watched
 from daemon.ledger import open_ledger, tables
 
 MODELS, APART = 300, 1_000
@@ -38,22 +37,13 @@ def measure(folder: Path) -> list[Figure]:
     """What control and all processes hold and use, with a champion each and nothing to do."""
     daemon = prepared(folder, MODELS)
     try:
-        daemon.start(wait_ready=False)
-        daemon.wait("service_ready", timeout_s=PATIENCE_S)
-        time.sleep(SETTLING_S)
-        assert daemon.process is not None
-        pid, before, began = daemon.process.pid, cpu_s(daemon.process.pid), time.monotonic()
-        time.sleep(WATCHED_S)
-        used_s = sum(spent - before.get(each, 0.0) for each, spent in cpu_s(pid).items())
-        share = 100 * used_s / (time.monotonic() - began)
-        threads = psutil.Process(pid).num_threads()
-        resident = sum(process.memory_info().rss for process in processes(pid)) / 1e6
+        found, threads = _at_rest(daemon)
         status_s = min(_cpu_s_of_status(daemon) for _ in range(3))
     finally:
         daemon.close()
-    note = f"{MODELS} models, all processes over {WATCHED_S:g} s, together {resident:.0f} MB resident"
+    note = f"{MODELS} models, all processes over {WATCHED_S:g} s, together {found.resident_mb:.0f} MB resident"
     return [
-        Figure("CPU at rest", share, "% of a core", 2.0, note),
+        Figure("CPU at rest", found.share, "% of a core", 2.0, note),
         Figure("threads of control at rest", float(threads), "threads", 40.0, f"{MODELS} models"),
         Figure(
             "`driftd status`, CPU",
@@ -63,6 +53,24 @@ def measure(folder: Path) -> list[Figure]:
             f"{MODELS} models, best of three, the interpreter's start included",
         ),
     ]
+
+
+def at_rest(folder: Path, models: int) -> AtRest:
+    """A service with the status page and so many small models."""
+    daemon = prepared(folder, models)
+    try:
+        return _at_rest(daemon)[0]
+    finally:
+        daemon.close()
+
+
+def _at_rest(daemon: Daemon) -> tuple[AtRest, int]:
+    """The same, and the threads of control."""
+    daemon.start(wait_ready=False)
+    daemon.wait("service_ready", timeout_s=PATIENCE_S)
+    assert daemon.process is not None
+    found = watched(daemon.process.pid, SETTLING_S, WATCHED_S)
+    return found, psutil.Process(daemon.process.pid).num_threads()
 
 
 def prepared(folder: Path, count: int, learned: int = 400, extra: str = "") -> Daemon:
@@ -120,13 +128,14 @@ def _renamed(row: dict[str, Any], table: Table, number: int) -> dict[str, Any]:
 
 def _cpu_s_of_status(daemon: Daemon) -> float:
     """CPU seconds of `driftd status` in a process of its own, as a person starts it."""
-    before = _of_children()
+    before = cpu_s_of_children()
     done = in_own_process(["-c", str(daemon.config), "status", "--json"])
-    spent_s = _of_children() - before
+    spent_s = cpu_s_of_children() - before
     assert done.returncode == 0 and len(json.loads(done.stdout)["models"]) == MODELS, f"not all models: {done.stderr}"
     return spent_s
 
 
-def _of_children() -> float:
+def cpu_s_of_children() -> float:
+    """CPU seconds of this process's children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -91,7 +91,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _peers(args: argparse.Namespace, run: Run) -> Told:
-    rows = _rows(run.folder, ROWS, TRAINING_SEED)
+    rows = rows_file(run.folder, ROWS, TRAINING_SEED)
     with endpoints.all_running(args.tools, rows, run.folder, args.envs, args.python, run.tell) as started:
         sound = endpoints.checked(started, run.tell)
         if "mlflow" in args.tools:
@@ -109,12 +109,12 @@ def _swap(args: argparse.Namespace, run: Run) -> Told:
 
 
 def _training(args: argparse.Namespace, run: Run) -> Told:
-    many = [_rows(run.folder, args.rows, SECOND_SEED + turn, ".parquet") for turn in range(len(training.RATES))]
-    return training.measure(_rows(run.folder, ROWS, TRAINING_SEED), many, run.folder, 4 * args.seconds, run.tell)
+    many = [rows_file(run.folder, args.rows, SECOND_SEED + turn, ".parquet") for turn in range(len(training.RATES))]
+    return training.measure(rows_file(run.folder, ROWS, TRAINING_SEED), many, run.folder, 4 * args.seconds, run.tell)
 
 
 def _pages(args: argparse.Namespace, run: Run) -> Told:
-    return pages.measure(_rows(run.folder, ROWS, TRAINING_SEED), run.folder, 4 * args.seconds, run.tell)
+    return pages.measure(rows_file(run.folder, ROWS, TRAINING_SEED), run.folder, 4 * args.seconds, run.tell)
 
 
 def _soak(args: argparse.Namespace, run: Run) -> Told:
@@ -122,10 +122,11 @@ def _soak(args: argparse.Namespace, run: Run) -> Told:
 
 
 def _two_files(run: Run) -> tuple[Path, Path]:
-    return _rows(run.folder, ROWS, TRAINING_SEED), _rows(run.folder, ROWS, SECOND_SEED)
+    return rows_file(run.folder, ROWS, TRAINING_SEED), rows_file(run.folder, ROWS, SECOND_SEED)
 
 
-def _rows(folder: Path, rows: int, seed: int, suffix: str = ".csv") -> Path:
+def rows_file(folder: Path, rows: int, seed: int, suffix: str = ".csv") -> Path:
+    """Generated rows as a file."""
     path = folder / f"rows-{seed}{suffix}"
     if suffix == ".csv":
         pyarrow.csv.write_csv(generate(rows, seed), path)
