@@ -143,7 +143,7 @@ def test_no_two_forks_are_alike(told: Callable[[], list[dict[str, Any]]], monkey
     for one in (first, second, third):
         assert one["ignored"] == [True, True, False]
         kinds = [name.partition(":")[0] for name in one["descriptors"]]
-        # standard input, the answers (before they were moved) and what is printed; and the file that is imported
+        # standard input and answers are one socket; what is printed, by Python or not, goes to one pipe
         assert kinds.count("socket") == 2 and kinds.count("pipe") == 2 and "anon_inode" not in kinds, one["descriptors"]
 
 
