@@ -95,7 +95,9 @@ def test_an_analyst_has_no_part_in_the_ledger():
     assert "retrain.monitoring.check" in loaded and "sqlalchemy" not in loaded
 
 
-@pytest.mark.parametrize("module", ["daemon.server.__main__", "daemon.runtime.worker.child"])
+@pytest.mark.parametrize(
+    "module", ["daemon.server.__main__", "daemon.runtime.worker.child", "daemon.runtime.worker.fork_server"]
+)
 def test_what_loads_models_begins_with_scipy(module):
     """Its functions, which skops looks for one by one in the order of modules, come before those of driftd and of its
     libraries, and have their docstrings as SciPy's files have them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-LASTING = "control", "analyst", "server", "page"
+LASTING = "control", "fork server", "analyst", "server", "page"
 """Kinds of processes that live as long as the service; a trainer lives as long as a cycle."""
 
 
@@ -64,4 +64,6 @@ def _kind(command: list[str]) -> str:
     for kind in ("server", "page"):
         if f"daemon.{kind}" in command:
             return kind
+    if "daemon.runtime.worker.fork_server" in command:
+        return "fork server"
     return command[command.index("--role") + 1] if "--role" in command else "other"

@@ -355,6 +355,10 @@ EVENTS = (
     Event("worker_hung", "error", "the analyst gave no sign of life for five minutes: it is ended, and what it was "
         "asked is tried again", "role op pid silent_s", "nothing, unless it repeats: then report it with `op`"),
     Event("worker_output", "debug", "what the analyst or a trainer printed", "role line"),
+    Event("fork_failed", "warning", "the process that forks workers ended, its workers with it, or could not be had: "
+        "the next is started when a worker is needed, and where that fails again a minute later; workers load their "
+        "own libraries until then, which takes a second or two", "reason", "nothing, unless it repeats: then look at "
+        "`reason` (signal 9: out of memory?)"),
     Event("worker_asked_again", "warning", "the analyst died or was hindered: the same question once more",
         "role op reason", "nothing, unless it repeats: then the event before it"),
     Event("part_failed", "error", "a part of the service, of a model's keeper or of a server failed and is started "

@@ -191,6 +191,7 @@ class CycleRunner:
         trainer = Worker(
             "trainer",
             Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
+            forks=shared.forks,
         )
         try:
             while cycle.state is CycleState.OPEN:

@@ -116,7 +116,7 @@ class SourceIntake:
             after=known[-1].value if known else None, above=gone[-1] if gone else None,
             seen=tuple(state / row.folder / SEEN for row in known if row.is_kept),
         )  # fmt: skip
-        worker = Worker("puller", Limits(nice=NICE, group=context.shared.training))
+        worker = Worker("puller", Limits(nice=NICE, group=context.shared.training), forks=context.shared.forks)
         try:
             return await worker.call(request, source.timeout + START_S, "source.timeout")
         finally:

@@ -22,6 +22,7 @@ from daemon.runtime.restarting import Failures
 from daemon.runtime.stored_state import StoredState
 from daemon.runtime.turns import Turns
 from daemon.runtime.worker.analysts import Analysts
+from daemon.runtime.worker.forks import Forks
 from daemon.runtime.worker.process import Worker
 from retrain import durable
 from retrain.labels.words import COMPLETE
@@ -58,8 +59,8 @@ FEWEST_INODES = 100
 
 @dataclass
 class Shared:
-    """What all models share; `training` is the control group of the analyst and the trainers, if there is one;
-    `store` has the lasting files besides, where one is configured;
+    """What all models share; `training` is the control group of the analyst and the trainers, if there is one, and
+    `forks` makes them; `store` has the lasting files besides, where one is configured;
     `writable` is awaited before the ledger is written, `describing` writes down what servers are to know of it, and
     `looking` has the threads that look at data folders."""
 
@@ -68,6 +69,7 @@ class Shared:
     analyst: Worker | Analysts
     training_turn: TrainingTurn
     training: Path | None = None
+    forks: Forks | None = None
     store: StoredState | None = None
     writable: LedgerWait = field(init=False)
     describing: Describing = field(init=False)

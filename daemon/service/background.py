@@ -66,14 +66,15 @@ class Background:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
         self._notifying, self._hooks = notifying, hooks
-        self._mirroring = Mirroring(lambda: shared.config, shared.ledger, shared.training, lambda: keepers.resting)
+        rests = lambda: keepers.resting  # noqa: E731
+        self._mirroring = Mirroring(lambda: shared.config, shared.ledger, shared.training, rests, forks=shared.forks)
         contexts = lambda: {name: keeper.context for name, keeper in keepers.by_name.items()}  # noqa: E731
         self._forgetting = Forgetting(shared, contexts, servers.hand_over, keepers.take_posted, self.write)
         self._commander = Commander({}, keepers.promoted, reload, notifying.test, keepers.pull, self._forgetting.forget)
         self._serving = ServingFile(shared.config.paths, serving, servers.pids, shared.analyst)
         self._promoted = asyncio.Event()
         self._numbers = NumbersWriter(lambda: shared.config, shared.ledger, keepers.queues)
-        store, rests = shared.store, lambda: keepers.resting
+        store = shared.store
         self._receiving = None if store is None else Receiving(shared, store, rests, keepers.decide_again)
         self._failures: dict[str, str] = {}
 
@@ -212,10 +213,13 @@ class Background:
             await asyncio.sleep(CLOCK_LOOK_S)
 
     async def _warm_analyst(self) -> None:
-        """Have the analyst's libraries loaded before the first file asks for them."""
+        """Have the workers' libraries loaded before the first file asks for them: by who forks them, else by an
+        analyst."""
         await self._servers.wait_ready()  # which have the processors for themselves until then
-        with contextlib.suppress(WorkerError):
-            await self._shared.analyst.warm(WarmRequest())
+        forks = self._shared.forks
+        if forks is None or not await forks.start():
+            with contextlib.suppress(WorkerError):
+                await self._shared.analyst.warm(WarmRequest())
         await asyncio.Event().wait()
 
     @contextlib.contextmanager

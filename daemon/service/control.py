@@ -16,6 +16,7 @@ from daemon.runtime.restarting import supervise
 from daemon.runtime.stored_state import StoredState
 from daemon.runtime.systemd_notify import Notifier
 from daemon.runtime.worker.analysts import Analysts
+from daemon.runtime.worker.forks import Forks
 from daemon.runtime.worker.process import Limits
 from daemon.server.tokens import Tokens
 from daemon.service.background import FAILURE_PAUSE_S, Background
@@ -47,8 +48,9 @@ class Control:
     ) -> None:  # fmt: skip
         self._environment, self._events = environment, events
         self.ledger, self.store = ledger, store
-        analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths))
-        self.shared = Shared(config, ledger, analyst, TrainingTurn(), training, store)
+        self._forks = Forks(training)
+        analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths), self._forks)
+        self.shared = Shared(config, ledger, analyst, TrainingTurn(), training, self._forks, store)
         self.pending = PendingWrites(ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)
         rests = lambda: self.keepers.resting  # noqa: E731
@@ -97,6 +99,7 @@ class Control:
         await self.shared.analyst.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=ENDED_S)
+        await self._forks.close()
 
     def close(self) -> None:
         """Nothing is written any more."""

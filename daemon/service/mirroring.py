@@ -18,6 +18,7 @@ from daemon.registry.wanted import mirror_standing, wanted_key, wanted_model
 from daemon.runtime.log import get_logger
 from daemon.runtime.registries import MirrorRequest, mlflow_options
 from daemon.runtime.within import within
+from daemon.runtime.worker.forks import Forks
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from daemon.service.notifying import pause_s
 from retrain.durable import crash_point
@@ -48,9 +49,11 @@ class Mirroring:
         environment: Mapping[str, str] = os.environ,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        forks: Forks | None = None,
     ) -> None:
         self._config, self._ledger, self._group, self._resting = config, ledger, group, resting
         self._environment, self._now, self._monotonic = environment, now, monotonic
+        self._forks = forks
         self._wake = asyncio.Event()
         self._settings: tuple[MlflowSettings | None, tuple[str, ...]] | None = None
         self._is_failing = False
@@ -89,7 +92,7 @@ class Mirroring:
         due = self._due(config, config.mlflow)
         if not due or self._is_paused(None):
             return
-        worker = Worker("mirror", Limits(nice=NICE, group=self._group))
+        worker = Worker("mirror", Limits(nice=NICE, group=self._group), forks=self._forks)
         try:
             for name, key in due.items():
                 if not await self._mirror(worker, config, config.mlflow, name, key):

@@ -311,6 +311,6 @@ def processes(daemon: Daemon, role: str = "") -> list[psutil.Process]:
             found.append(process)
     if role in ("analyst", "trainer") and daemon.process is not None:
         with contextlib.suppress(psutil.Error):
-            children = psutil.Process(daemon.process.pid).children()
+            children = psutil.Process(daemon.process.pid).children(recursive=True)
             found = [child for child in children if f"--role {role}" in " ".join(child.cmdline())]
     return found

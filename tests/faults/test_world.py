@@ -101,7 +101,7 @@ def children(daemon: Daemon, words: str) -> Iterator[int]:
     import psutil
 
     assert daemon.process is not None
-    for child in psutil.Process(daemon.process.pid).children():
+    for child in psutil.Process(daemon.process.pid).children(recursive=True):
         if words in " ".join(child.cmdline()):
             yield child.pid
 

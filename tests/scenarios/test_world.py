@@ -227,7 +227,8 @@ def test_a_reload_is_whole_or_not_at_all(make_serving: Callable[[str], Daemon]) 
     good = daemon.config.read_text()
     assert daemon.process is not None
     daemon.config.write_text(good.replace('task = "classification"', 'task = "nonsense"'))
-    for process in (psutil.Process(daemon.process.pid), *psutil.Process(daemon.process.pid).children()):
+    control = psutil.Process(daemon.process.pid)
+    for process in (control, *control.children(recursive=True)):
         process.send_signal(signal.SIGHUP)  # as a terminal sends it to all
     assert "nonsense" in daemon.wait("config_refused")["reason"]
     told = daemon.cli("reload", check=False)

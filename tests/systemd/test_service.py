@@ -318,19 +318,19 @@ def test_a_killed_trainer_leaves_the_service_serving(service: Service) -> None:
 
 @pytest.mark.parametrize("again", ["restart", pytest.param("reload", marks=pytest.mark.long)])
 def test_training_works_in_a_group_of_its_own(service: Service, again: str) -> None:
-    """The analysts and the trainer are in one control group, control and the servers in another, below the service's; a
-    restart and a reload find them as they should be."""
+    """The analysts, the trainer and what forks them are in one control group, control and the servers in another, below
+    the service's; a restart and a reload find them as they should be."""
     service.run("systemctl", again, "driftd")
     after = time.time()
     service.driftd("-c", CONFIG, "retrain", "m")
     trainer = wait_for(lambda: service.processes("role trainer"))[0]
     wait_for(lambda: service.group_of(trainer).endswith("driftd.service/training"))
-    analysts = service.processes("role analyst")
-    assert analysts and all(service.group_of(pid).endswith("driftd.service/training") for pid in analysts)
+    forking, analysts = service.processes("worker.fork_server"), service.processes("role analyst")
+    assert forking and all(service.group_of(pid).endswith("driftd.service/training") for pid in forking + analysts)
     for pid in (service.main_pid(), *service.processes("daemon.server")):
         assert service.group_of(pid).endswith("driftd.service/serving")
     service.wait("EVENT=cycle_finished", "MODEL=m", after=after)
-    assert not service.journal("EVENT=groups_failed")
+    assert not service.journal("EVENT=groups_failed") and not service.journal("EVENT=fork_failed", after=after)
 
 
 @pytest.mark.long

@@ -1,1 +1,1 @@
-"""Child processes that do the heavy work: one warm analyst, and one trainer a cycle."""
+"""Child processes that do the heavy work, forked where possible: analysts for files, and one trainer a cycle."""

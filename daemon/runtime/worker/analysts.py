@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from structlog.contextvars import get_contextvars
 
 from daemon.runtime.within import within
+from daemon.runtime.worker.forks import Forks
 from daemon.runtime.worker.process import Busy, Limits, Worker, ask_again
 from retrain.operations import Request, Result
 
@@ -18,24 +19,28 @@ R = TypeVar("R", bound=Result)
 SECOND_AFTER_S = 0.5
 """A question that waits for so long for the first process gets the second, which is started where there is none."""
 IDLE_S = 120.0
-"""The second is ended once it had nothing to do for so long: its libraries take 200 MB."""
+"""One that had nothing to do for so long is ended: the second, whose libraries may take 200 MB, and the first as well
+where it is a fork, since another one costs little."""
 
 
 @dataclass
 class Analysts:
-    """Two processes, the second only while the first is busy for long. Of one model, which is known by the log's
-    context, only one works at a time. `fresh` is called before a process starts while no other works."""
+    """Two processes, the second only while the first is busy for long; forks, if there are `forks`. Of one model, which
+    is known by the log's context, only one works at a time. `fresh` is called before a process starts while no other
+    works."""
 
     limits: Limits
     fresh: Callable[[], None] = lambda: None
+    forks: Forks | None = None
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
-    _idle: "asyncio.TimerHandle | None" = None
+    _idle: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
+    _ending: "set[asyncio.Task[None]]" = field(default_factory=set)
     _warming: bool = False
 
     def __post_init__(self) -> None:
-        self.first = Worker("analyst", self.limits, self._clear)
-        self.second = Worker("analyst", self.limits, self._clear)
+        self.first = Worker("analyst", self.limits, self._clear, forks=self.forks)
+        self.second = Worker("analyst", self.limits, self._clear, forks=self.forks)
 
     @property
     def busy(self) -> Busy | None:
@@ -56,8 +61,8 @@ class Analysts:
                 return await worker.call(request, timeout_s, limit)
             finally:
                 self._freed.set()
-                if worker is self.second:
-                    self._end_when_idle()
+                if worker is self.second or worker.is_forked:
+                    self._end_when_idle(worker)
 
     async def warm(self, request: Request[Any]) -> None:
         """Have the first process load libraries, once it is free. A question that comes meanwhile waits for it: the
@@ -74,8 +79,8 @@ class Analysts:
 
     async def close(self) -> None:
         """End both."""
-        if self._idle is not None:
-            self._idle.cancel()
+        for timer in self._idle.values():
+            timer.cancel()
         await self.first.close()
         await self.second.close()
 
@@ -98,13 +103,19 @@ class Analysts:
         if len(others) <= 1:  # the one that starts
             self.fresh()
 
-    def _end_when_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._end_second)
+    def _end_when_idle(self, worker: Worker) -> None:
+        if (timer := self._idle.get(id(worker))) is not None:
+            timer.cancel()
+        self._idle[id(worker)] = asyncio.get_running_loop().call_later(IDLE_S, self._end, worker)
 
-    def _end_second(self) -> None:
-        if self.second.is_taken:
-            self._end_when_idle()
+    def _end(self, worker: Worker) -> None:
+        if worker.is_taken:
+            self._end_when_idle(worker)
         else:
-            self._ending = asyncio.ensure_future(self.second.close())
+            task = asyncio.ensure_future(worker.rest())
+            self._ending.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._ending.discard(task)
+        self._freed.set()

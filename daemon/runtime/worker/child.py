@@ -37,13 +37,14 @@ GIVE_BACK_S = 5.0
 """CPU seconds of work after which free memory is given back."""
 
 
-def main() -> None:
-    """Set the limits, then answer until standard input ends."""
+def main(already_niced: int = 0, beside: int = 0) -> None:
+    """Set the limits, then answer until standard input ends. A fork is `already_niced`, and has so many bytes of
+    addresses `beside` what a trainer imports."""
     options = _options()
     one_arena()
     end_with_parent(options.parent, signal.SIGKILL)
-    _limit(options)
-    lack = limit_memory(options.max_memory) if options.max_memory else ""
+    _limit(options, already_niced)
+    lack = limit_memory(options.max_memory, beside) if options.max_memory else ""
     faults.install(os.environ, options.role)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -52,23 +53,24 @@ def main() -> None:
     serve(sys.stdin, answers, lack)
 
 
-def limit_memory(most_bytes: int) -> str:
-    """Bound this process's address space; why nothing can be done within it, "" where something can.
+def limit_memory(most_bytes: int, beside: int = 0) -> str:
+    """Bound this process's address space, without what it has `beside`; why nothing can be done within it, "" where
+    something can.
 
     The libraries come first: loaded under a limit that is too small, OpenBLAS asks for its buffers for ever."""
     load_libraries(TRAINER_IMPORTS)
-    own = _address_space()
+    own = address_space() - beside
     if own + LEAST_BYTES > most_bytes:
         needed = -(-(own + LEAST_BYTES) // 10**8) / 10
         return (
             f"limits.train_memory is {most_bytes / 1e9:.2g} GB, of which the libraries alone take {own / 1e9:.2g} GB; "
             f"raise it to {needed:.1f} GB at least"
         )
-    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+    resource.setrlimit(resource.RLIMIT_AS, (most_bytes + beside, most_bytes + beside))
     return ""
 
 
-def _address_space() -> int:
+def address_space() -> int:
     """Bytes that this process has mapped; 0 where the system does not say."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - not a real path
@@ -152,9 +154,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _limit(options: argparse.Namespace) -> None:
+def _limit(options: argparse.Namespace, already_niced: int) -> None:
     try_to_enter(options.group)
-    os.nice(options.nice)
+    os.nice(max(0, options.nice - already_niced))
     if options.oom_score and sys.platform == "linux":
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - not a real path
             file.write(str(options.oom_score))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from daemon.runtime.log import get_logger
 from daemon.runtime.within import within
+from daemon.runtime.worker.forks import Fork, Forks
 from daemon.runtime.worker.operations import BY_REQUEST, Role
 from retrain.operations import Request, Result, from_json, to_json
 
@@ -104,15 +105,16 @@ class Busy:
 
 @dataclass
 class Worker:
-    """One child process that answers one request at a time; started at the first, restarted after a death. `fresh` is
-    called before each start: what the process before left unfinished is needed by nobody. `busy` says what it
-    works on."""
+    """One child process that answers one request at a time; started at the first, restarted after a death: as a fork,
+    if there are `forks`. `fresh` is called before each start: what the process before left unfinished is needed by
+    nobody. `busy` says what it works on."""
 
     role: Role
     limits: Limits
     fresh: Callable[[], None] = lambda: None
     busy: Busy | None = None
-    _process: asyncio.subprocess.Process | None = None
+    forks: Forks | None = None
+    _process: asyncio.subprocess.Process | Fork | None = None
     _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _listener: asyncio.Task[None] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -165,6 +167,16 @@ class Worker:
         """The process id while it runs."""
         return self._process.pid if self._process is not None else None
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether another one costs little."""
+        return isinstance(self._process, Fork)
+
+    async def rest(self) -> None:
+        """End the process, once nothing is asked of it; the next question has another."""
+        async with self._turn:
+            await self.close()
+
     async def _ask(self, op: str, args: dict[str, Any], beats: bool) -> dict[str, Any]:
         process = self._process
         if process is None or process.returncode is not None:
@@ -186,23 +198,19 @@ class Worker:
             raise await self._hung(op) from None
         raise await self._death(process, op)
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> asyncio.subprocess.Process | Fork:
         self.fresh()
         limits = self.limits
         environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(limits.threads))
-        command = [
-            sys.executable, "-m", "daemon.runtime.worker.child", "--role", self.role, "--parent", str(os.getpid()),
-            "--nice", str(limits.nice), "--max-memory", str(limits.max_memory),
+        arguments = [
+            "--role", self.role, "--nice", str(limits.nice), "--max-memory", str(limits.max_memory),
             "--oom-score", str(limits.oom_score), "--group", str(limits.group or ""),
         ]  # fmt: skip
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=LONGEST_ANSWER,
-            env=environment,
-        )
+        process: asyncio.subprocess.Process | Fork | None = None
+        if self.forks is not None:
+            process = await self.forks.fork(arguments, environment, LONGEST_ANSWER)
+        if process is None:
+            process = await _spawned(arguments, environment)
         self._process, self._started_s = process, time.monotonic()
         self._last_words.clear()
         # The analyst works for all models: what it prints is not that of the one that happened to start it.
@@ -220,14 +228,14 @@ class Worker:
             log.info("worker_renewed", role=self.role, resident_mb=held // 1_000_000, hours=round(age_s / 3600, 1))
             await self.close()
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+    async def _listen(self, process: asyncio.subprocess.Process | Fork) -> None:
         assert process.stderr is not None
         async for line in process.stderr:
             text = line.decode(errors="replace").rstrip()
             self._last_words.append(text)
             log.debug("worker_output", role=self.role, line=text)
 
-    async def _death(self, process: asyncio.subprocess.Process, op: str) -> WorkerError:
+    async def _death(self, process: asyncio.subprocess.Process | Fork, op: str) -> WorkerError:
         code = await process.wait()
         if self._listener is not None:
             await self._listener
@@ -251,3 +259,15 @@ class Worker:
             process.kill()
             with contextlib.suppress(TimeoutError):
                 await within(process.wait(), END_S)
+
+
+async def _spawned(arguments: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
+    """A worker that imports its libraries itself."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "daemon.runtime.worker.child", *arguments, "--parent", str(os.getpid()),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=LONGEST_ANSWER,
+        env=environment,
+    )  # fmt: skip
