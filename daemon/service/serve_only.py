@@ -22,6 +22,7 @@ from daemon.runtime.lock import is_held
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import supervise
+from daemon.runtime.shard_folder import claim_folder
 from daemon.runtime.stored_state import StoredState
 from daemon.runtime.stores import configured_store
 from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
@@ -149,6 +150,7 @@ class OnlyServer:
         if store is None:
             return None
         make_room(self._config)
+        claim_folder(self._config.state_dir, self._config.service.shard)
         stored = StoredState(store, self._config.state_dir, self._config.service.store_grace)
         return stored if not self._config.paths.copied.exists() or self._is_left(stored) else None
 

@@ -23,15 +23,6 @@ GIVE_UP = f"UPDATE leases SET holder = '', until = {NOW} WHERE {MINE}"  # noqa: 
 BRIEFLY = "SET lock_timeout = '1s'"
 
 
-def literal(text: str) -> str:
-    """A text as it stands in a statement.
-
-    >>> literal("it's")
-    "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
-
-
 class PostgresqlLease:
     """`connected` makes the connection that it has to itself. `term` is 0 before it was ever held. Threads may share
     one."""
