@@ -192,7 +192,8 @@ def test_each_shard_has_a_leader_and_moves_by_itself(make_host: Callable[..., Da
     assert second.stop() == 0 and other.stop() == 0
     text = second.config.read_text()
     second.config.write_text(text.replace('shard = "eu"', 'shard = "us"'))
-    for refused in (second.cli("status", check=False), second.cli("run", check=False)):
+    for command in ("status", "run", "serve"):
+        refused = second.cli(command, check=False)
         assert refused.returncode != 0
         assert "is of shard eu, and this one is us; nothing was changed" in refused.stderr
 
