@@ -175,14 +175,14 @@ def test_each_shard_has_a_leader_and_moves_by_itself(make_host: Callable[..., Da
     since = len(other.events)
     with Load(other.predict) as load:
         first.kill()
-        drop(data(6), other.data / "v.csv")
+        drop(data(2, 60), first.data / "b.csv")
+        drop(data(6, 60), other.data / "v.csv")
         other.wait("file_accepted", file="v.csv")
-        drop(data(2), first.data / "b.csv")
         second.wait("lease_acquired", term=2)
         second.wait("leader_gone", term=1)
         second.wait("file_accepted", file="b.csv")
     assert not load.failures and load.versions == {theirs["version"]}
-    assert second.predict().json()["version"] == promoted["version"]
+    assert second.predict().json()["version"] == promoted["version"] != theirs["version"]
     assert taken(url, "shard_eu") == ["a.csv", "b.csv"] and taken(url, "shard_us") == ["u.csv", "v.csv"]
     assert taken(url) == []
     assert [one for one in other.events[since:] if one["level"] in ("warning", "error")] == []
