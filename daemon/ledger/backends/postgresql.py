@@ -376,7 +376,7 @@ def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: b
             f"{place} was written by a newer driftd (schema {found}; this one knows {head})", "upgrade driftd"
         )
     if not migrate:
-        raise Refused(f"{place} has the older schema {found}", "start the service once: it migrates the ledger")
+        raise sound.older(place, found)
     _await_older_service(backend, found)
     from daemon.ledger.migrate import upgrade
 
