@@ -37,6 +37,7 @@ def claim_folder(state_dir: Path, shard: str | None) -> None:
 
 
 def _written(paths: StatePaths) -> str | None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    """The name; None of a folder without one, and of one that this user may not look into, whose work is as hidden."""
+    with contextlib.suppress(OSError):
         return paths.shard.read_text("utf-8", "replace").strip() or None
     return None

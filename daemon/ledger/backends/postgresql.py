@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, Programm
 
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
+from daemon.ledger.backends.postgresql_commits import PostgresqlHints, PostgresqlWatch
 from daemon.ledger.backends.postgresql_lease import NOW, PostgresqlLease
 from daemon.ledger.backends.postgresql_schema import BEGIN, create
 from daemon.ledger.backends.postgresql_url import literal, parsed, quoted
@@ -84,7 +85,7 @@ class PostgresqlBackend:
 
     def __init__(self, url: str, *, read_only: bool = False, connect_s: int = CONNECT_S) -> None:
         address = parsed(url)
-        self._url, self.schema, self.channel = address.url, address.schema, address.hints
+        self._url, self.schema, self._channel = address.url, address.schema, address.hints
         self.file, self.place = None, address.place
         self.lost = ""
         self._read_only, self._connect_s = read_only, connect_s
@@ -95,7 +96,7 @@ class PostgresqlBackend:
         self._lock = threading.RLock()
         self.engine: Engine = create_engine(
             "postgresql+psycopg://", creator=self.connected, use_native_hstore=False, pool_use_lifo=True,
-            execution_options={CHANNEL: self.channel},
+            execution_options={CHANNEL: self._channel},
         )  # fmt: skip
         event.listen(self.engine, "before_cursor_execute", escaping(nul=True), retval=True)
         event.listen(self.engine, "handle_error", _ended)
@@ -223,13 +224,13 @@ class PostgresqlBackend:
             if self.term and not self.lost:
                 self._lease.give_up()
 
-    def watch(self) -> "PostgresqlWatch":
+    def watch(self) -> PostgresqlWatch:
         """By the snapshot of transactions, which every commit changes."""
-        return PostgresqlWatch(self)
+        return PostgresqlWatch(self.connected)
 
-    def hints(self) -> "PostgresqlHints":
+    def hints(self) -> PostgresqlHints:
         """By NOTIFY, with the commit that hints."""
-        return PostgresqlHints(self)
+        return PostgresqlHints(self.connected, self._channel)
 
     def give_back(self, pages: int) -> None:
         """Autovacuum does it."""
@@ -258,59 +259,6 @@ class PostgresqlBackend:
         if self._session is not None:
             self._session.close()
         self._session = None
-
-
-class PostgresqlHints:
-    """A connection that listens, which a role that may only read can do. A pooler in between that lends connections for
-    a transaction hears nothing, and a replica refuses."""
-
-    def __init__(self, backend: PostgresqlBackend) -> None:
-        self._backend = backend
-        self._connection: Any = None
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether one came, after the connection is made."""
-        try:
-            if self._connection is None:
-                self._connection = self._backend.connected()
-                self._connection.execute(f"LISTEN {quoted(self._backend.channel)}")
-                return True  # what was hinted at before is not heard any more
-            return any(self._connection.notifies(timeout=timeout_s, stop_after=1))
-        except psycopg.Error as error:
-            self.close()
-            raise OperationalError("LISTEN", None, error) from None
-
-    def close(self) -> None:
-        """No more of them."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-
-class PostgresqlWatch:
-    """A connection that asks for the snapshot of transactions: their numbers only grow, so it is the same only where
-    nothing was committed. Other databases of the server change it, too, which costs a look."""
-
-    def __init__(self, backend: PostgresqlBackend) -> None:
-        self._backend = backend
-        self._connection: Any = None
-
-    def version(self) -> str:
-        """The snapshot as text."""
-        try:
-            if self._connection is None:
-                self._connection = self._backend.connected()
-            found: str = self._connection.execute("SELECT pg_current_snapshot()::text").fetchone()[0]
-        except psycopg.Error as error:
-            self.close()
-            raise OperationalError("pg_current_snapshot", None, error) from None
-        return found
-
-    def close(self) -> None:
-        """No more questions."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
 
 
 def opened(
