@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, Programm
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
 from daemon.ledger.backends.postgresql_commits import PostgresqlHints, PostgresqlWatch
+from daemon.ledger.backends.postgresql_driver import IntLoader, psycopg
 from daemon.ledger.backends.postgresql_lease import NOW, PostgresqlLease
 from daemon.ledger.backends.postgresql_schema import BEGIN, create
 from daemon.ledger.backends.postgresql_url import literal, parsed, quoted
@@ -25,14 +26,6 @@ from daemon.ledger.rows import CHANNEL
 from daemon.ledger.speakable import escaping
 from daemon.ledger.tables import leases, metadata, versions
 from retrain.records.errors import Refused, Retry
-
-EXTRA = "pip install 'driftd[postgres]' into this environment"
-
-try:
-    import psycopg
-    from psycopg.types.numeric import IntLoader
-except ImportError:
-    raise Refused("a ledger in PostgreSQL needs psycopg, which is not installed", EXTRA) from None
 
 CONNECT_S, FOLLOWER_CONNECT_S = 5, 2
 AWAY_S = 2.0

@@ -4,9 +4,9 @@ makes."""
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 from sqlalchemy.exc import OperationalError
 
+from daemon.ledger.backends.postgresql_driver import psycopg
 from daemon.ledger.backends.postgresql_url import quoted
 
 

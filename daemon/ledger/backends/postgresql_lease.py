@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
+from daemon.ledger.backends.postgresql_driver import psycopg
 
 NOW = "extract(epoch FROM clock_timestamp())"
 SERVICE = "service"

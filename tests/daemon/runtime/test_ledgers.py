@@ -1,5 +1,7 @@
 """Where the configuration says that the ledger is: no secret is taken where it may be read, and none is told."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,14 @@ def test_a_state_folder_is_one_shards(tmp_path: Path) -> None:
         claim_folder(tmp_path, "us")
     claim_folder(tmp_path, None)
     assert not mark.exists()
+
+
+def test_a_database_without_its_driver_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    """Whatever part of it is asked for first: psycopg comes with an extra."""
+    asked = (
+        "import sys; sys.modules['psycopg'] = None\nfrom pathlib import Path\nfrom daemon.ledger import open_ledger\n"
+        "from retrain.records.errors import Refused\n"
+        "try: open_ledger(Path(sys.argv[1]), url='postgresql://u@h/d')\nexcept Refused as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", asked, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert "needs psycopg, which is not installed; pip install 'driftd[postgres]'" in done.stdout, done.stderr
