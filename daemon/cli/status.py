@@ -27,7 +27,8 @@ def status(json: Json = False) -> None:
         print_json(facts)
         return
     running = "running" if facts["running"] else "not running"
-    print(f"driftd is {running}; {_where(facts['address'], config.service.listen)}")
+    shard = "" if facts["shard"] is None else f"shard {facts['shard']}; "
+    print(f"driftd is {running}; {shard}{_where(facts['address'], config.service.listen)}")
     if facts["leader"] is not None:
         print(_leader(facts["leader"], facts["running"]))
     for note in facts["backups"].values():

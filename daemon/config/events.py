@@ -71,9 +71,10 @@ EVENTS = (
         "nothing, if it is a copy or a check; else find it: `fuser -v FILE`"),
     Event("ledger_unlocked", "info", "the ledger can be written again, and the work goes on", "seconds",
         ends="ledger_locked ledger_awaited"),
-    Event("ledger_awaited", "warning", "at the start: the ledger is locked, or its database cannot be reached; what is "
-        "described beside it is served meanwhile", "file reason", "as for `ledger_locked`; "
-        "of a database [doctor](ledger.md#looking-backup-and-restore) looks closer"),
+    Event("ledger_awaited", "warning", "at the start: the ledger is locked, its database cannot be reached, or of "
+        "`driftd serve` it is of an older driftd; what is described beside it is served meanwhile", "file reason",
+        "as for `ledger_locked`; of a database [doctor](ledger.md#looking-backup-and-restore) looks closer; where the "
+        "schema is older, upgrade the service that writes it"),
     Event("lease_acquired", "info", "with a ledger in a database: this host [leads](failover.md) from here on, under a "
         "term that no other has", "holder term",
         ends="lease_lost"),

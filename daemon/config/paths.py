@@ -235,6 +235,11 @@ class StatePaths:
         return self.state / "copied.json"
 
     @property
+    def shard(self) -> Path:
+        """Of which shard the folder is, where it is of one."""
+        return self.state / "shard"
+
+    @property
     def described(self) -> Path:
         """There once what is promoted was described: before that servers have nothing to say."""
         return self.state / "followed"

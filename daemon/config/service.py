@@ -1,11 +1,12 @@
 """The section [service] of the configuration."""
 
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
+from daemon.config.shards import PARAMETER, why_no_shard
 from retrain.records.settings import Duration, Frozen, Size, Wait
 from retrain.records.store_uri import why_no_store
 
@@ -36,6 +37,10 @@ class ServiceSettings(Frozen):
     ledger_file: str | None = None
     """A file with that URL in its place, which may have a password; without either the systemd credential
     `driftd-ledger-url`, and without that the file in `state_dir`."""
+    shard: str | None = None
+    """A name of letters, digits and `_`, at most 40, where several services with models of their own share a database
+    and a bucket: this one's ledger is the schema `shard_NAME` there, its store `…/NAME`, its leader its own. Needs a
+    ledger in a database. See [several services](scale.md#several-services)."""
     lease: Duration = Field(default=10.0, ge=1)
     """With a ledger in a database: so long after a host that leads is gone [another one takes over](failover.md)."""
     store: str | None = None
@@ -117,6 +122,13 @@ class ServiceSettings(Frozen):
             raise ValueError(why)
         return value
 
+    @field_validator("shard")
+    @classmethod
+    def _shard(cls, value: str | None) -> str | None:
+        if value is not None and (why := why_no_shard(value)) is not None:
+            raise ValueError(why)
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
@@ -151,4 +163,6 @@ def why_no_ledger(url: str, secret: bool) -> str | None:
         return f"ledger is of no database that can keep it; {EXPECTED_LEDGER}"
     if not secret and (":" in user or "password=" in parts.query):
         return "ledger has a password; expected the URL in ledger_file, or in the systemd credential"
+    if PARAMETER in parse_qs(parts.query, keep_blank_values=True):
+        return "ledger names a shard; expected it in shard"
     return None

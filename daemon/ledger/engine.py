@@ -223,7 +223,7 @@ def _to_today(backend: sqlite.SqliteBackend, migrate: bool) -> None:
     if found is not None and found > HEAD:
         raise Refused(f"{path} was written by a newer driftd (schema {found}; this one knows {HEAD})", "upgrade driftd")
     if not migrate:
-        raise Refused(f"{path} has the older schema {found}", "start the service once: it migrates the ledger")
+        raise sound.older(path, found)
     from daemon.ledger.migrate import upgrade
 
     upgrade(backend.engine)

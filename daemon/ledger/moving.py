@@ -30,7 +30,7 @@ def destination(source: Ledger, url: str) -> str:
                     _compare(before, after, target.place, lambda *_: None, {})
             return target.instance()
         except DatabaseError as error:
-            raise why_not(target.place, error) from None
+            raise why_not(target.place, error, target.schema) from None
         finally:
             target.engine.dispose()
 
@@ -55,7 +55,7 @@ def move_rows(source: Ledger, url: str, progress: Progress) -> int:
             _compare(before, after, target.place, progress, counts)
 
         try:
-            if not create(target.engine, HEAD, fill):
+            if not create(target.engine, HEAD, fill, target.schema):
                 with target.engine.connect() as after:
                     target.begin_read(after)
                     _compare(before, after, target.place, progress, counts)

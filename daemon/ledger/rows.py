@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 HINTS = "driftd_hints"
 """What PostgreSQL's NOTIFY calls them."""
+CHANNEL = "driftd_channel"
+"""The option of a connection that has the same, where its ledger has a channel of its own."""
 VIEW = "driftd_view"
 """The option of a connection for reading that has what was read already: nothing changes while it lives."""
 
@@ -61,7 +63,7 @@ def hint(conn: Connection) -> None:
     """Have those hear of this commit who wait for promotions and trials on other hosts, where the database can tell
     them."""
     if conn.dialect.name == "postgresql":
-        conn.execute(select(func.pg_notify(HINTS, "")))
+        conn.execute(select(func.pg_notify(conn.get_execution_options().get(CHANNEL, HINTS), "")))
 
 
 def update_row(conn: Connection, table: Table, key: int, **values: Any) -> bool:

@@ -21,6 +21,15 @@ WAL_HEADER, FRAME_HEADER = 32, 24
 """Bytes before the frames of a -wal file, and before the page of each."""
 
 
+class OlderLedger(Refused):
+    """It is of an older driftd: who only reads it does not migrate it."""
+
+
+def older(place: object, found: str | None) -> OlderLedger:
+    """The refusal of a ledger with the schema of before."""
+    return OlderLedger(f"{place} has the older schema {found}", "start the service once: it migrates the ledger")
+
+
 def refuse_unfinished_restore(state_dir: Path) -> None:
     """Refused where a restore was interrupted: the folder holds parts of two states."""
     if StatePaths(state_dir).restoring.exists():

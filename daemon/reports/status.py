@@ -46,10 +46,11 @@ def status_json(
     config: Config, ledger: Ledger, names: Iterable[str] | None = None, brief: bool = False
 ) -> dict[str, Any]:
     """What `driftd status --json` prints: the overview of these models, or of all, whether the service runs, where it
-    listens, and which host leads. `brief`: of groups of rows only those that do worse or differ."""
+    listens, which shard it is, and which host leads. `brief`: of groups of rows only those that do worse or differ."""
     running = is_held(config.state_dir)
     found, leads = overview(config, ledger, names, brief), leader_json(config, ledger)
-    return found | {"running": running, "address": address(config, ledger) if running else "", "leader": leads}
+    where = {"address": address(config, ledger) if running else "", "shard": config.service.shard}
+    return found | {"running": running, "leader": leads} | where
 
 
 def leader_json(config: Config, ledger: Ledger) -> dict[str, Any] | None:

@@ -1,4 +1,5 @@
-"""The ledger that a configuration names: the file in the state folder, or a database, whose URL may be a secret."""
+"""The ledger that a configuration names: the file in the state folder, or a database, whose URL may be a secret, or a
+shard's part of one."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -6,16 +7,30 @@ from pathlib import Path
 
 from daemon.config.config import Config
 from daemon.config.service import why_no_ledger
+from daemon.config.shards import url_of_shard
 from daemon.ledger import Ledger, open_ledger
 from daemon.runtime.secret_files import read_secret, secret_file
+from daemon.runtime.shard_folder import refuse_other_shard
 from retrain.records.errors import Refused
 
 CREDENTIAL = "driftd-ledger-url"
+NEEDS_DATABASE = (
+    "[service] shard is for a ledger in a database, which several services share",
+    'write ledger = "postgresql+psycopg://USER@HOST:PORT/DATABASE", or ledger_file; or leave shard out',
+)
 
 
 def ledger_url(config: Config, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The URL of the database that keeps the ledger, with its password; None where that is the state folder's file.
-    Refused says which file cannot be used, and nothing that is in it."""
+    """The URL of the database that keeps the ledger, with its password, and of the shard in it, if this is one; None
+    where the ledger is the state folder's file. Refused says which file cannot be used, and nothing that is in it, or
+    that a shard has no database."""
+    url, shard = _database_url(config, environment), config.service.shard
+    if url is None and shard is not None:
+        raise Refused(*NEEDS_DATABASE)
+    return url if url is None or shard is None else url_of_shard(url, shard)
+
+
+def _database_url(config: Config, environment: Mapping[str, str]) -> str | None:
     if config.service.ledger is not None:
         return config.service.ledger
     file = _file(config, environment)
@@ -28,8 +43,10 @@ def ledger_url(config: Config, environment: Mapping[str, str] = os.environ) -> s
 
 
 def open_configured(config: Config, environment: Mapping[str, str] = os.environ, read_only: bool = True) -> Ledger:
-    """The ledger of a service that ran before, open; Refused or Retry as `daemon.ledger.open_ledger` says."""
+    """The ledger of a service that ran before, open; Refused or Retry as `daemon.ledger.open_ledger` says; Refused,
+    too, where the state folder is another shard's."""
     url = ledger_url(config, environment)
+    refuse_other_shard(config.state_dir, config.service.shard)
     return open_ledger(config.state_dir, url=url, create=False, read_only=read_only)
 
 
@@ -38,7 +55,7 @@ def ledger_place(config: Config, environment: Mapping[str, str] = os.environ) ->
     url = ledger_url(config, environment)
     if url is None:
         return str(config.paths.ledger)
-    from daemon.ledger.backends.postgresql import place_of
+    from daemon.ledger.backends.postgresql_url import place_of
 
     return place_of(url)
 

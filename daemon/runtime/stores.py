@@ -16,12 +16,13 @@ NEEDS_DATABASE = (
 
 
 def configured_store(config: Config, environment: Mapping[str, str] = os.environ) -> ObjectStore | None:
-    """That of `[service] store`; None without it. Refused where what says how it is reached cannot be read."""
-    if config.service.store is None:
+    """That of `[service] store`, of a shard the part below it that has its name; None without it. Refused where what
+    says how it is reached cannot be read."""
+    uri, shard = config.service.store, config.service.shard
+    if uri is None:
         return None
-    return ObjectStore(
-        config.service.store, store_options(config, environment), lambda: store_options(config, environment)
-    )
+    uri = uri if shard is None else f"{uri.rstrip('/')}/{shard}"
+    return ObjectStore(uri, store_options(config, environment), lambda: store_options(config, environment))
 
 
 def data_store(config: Config, name: str, environment: Mapping[str, str] = os.environ) -> ObjectStore | None:

@@ -24,6 +24,7 @@ from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
+from daemon.runtime.shard_folder import claim_folder
 from daemon.runtime.stored_state import StoredState
 from daemon.runtime.stores import NEEDS_DATABASE, configured_store, data_store
 from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
@@ -90,6 +91,7 @@ class Service:
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.page_listener = page_listener() if config.service.page else None
         self._candidate = Candidate(config, ledger_url(config, environment))
+        claim_folder(config.state_dir, config.service.shard)
         self._training = cgroups.divide(environment)
         self.stopping, self._lost = Stopping(), asyncio.Event()
         self._standby: StandBy | None = None

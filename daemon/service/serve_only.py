@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, ConfigErrors, load_config, selected
 from daemon.ledger import followed_ledger
+from daemon.ledger.sound import OlderLedger
 from daemon.runtime import faults
 from daemon.runtime.describing import Describing
 from daemon.runtime.fetching import fetching_sentence
@@ -22,6 +23,7 @@ from daemon.runtime.lock import is_held
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import supervise
+from daemon.runtime.shard_folder import claim_folder
 from daemon.runtime.stored_state import StoredState
 from daemon.runtime.stores import configured_store
 from daemon.runtime.systemd_notify import MORE_TIME, Notifier, inherited_socket, watchdog_s
@@ -43,14 +45,15 @@ LOOK_S = 1.0
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto", patterns: str = "") -> None:
     """Serve until SIGINT or SIGTERM, of the configuration what the `patterns` select; Refused where there is no ledger
-    to follow."""
+    to follow. One of an older driftd is followed as far as it can be read, until that one's service is upgraded, too;
+    what is described here is served whatever becomes of that."""
     faulthandler.enable()
     totals = Totals()
     configure(config.service.log_level, log_format, tap=totals.logged.add, file=config.log_file)
     faults.install(environment, "follower")
     try:
         open_configured(config, environment).close()
-    except Retry as error:
+    except (Retry, OlderLedger) as error:
         log.warning("ledger_awaited", file=ledger_place(config, environment), reason=error.message)
     asyncio.run(OnlyServer(config, environment, totals, patterns).run())
 
@@ -149,6 +152,7 @@ class OnlyServer:
         if store is None:
             return None
         make_room(self._config)
+        claim_folder(self._config.state_dir, self._config.service.shard)
         stored = StoredState(store, self._config.state_dir, self._config.service.store_grace)
         return stored if not self._config.paths.copied.exists() or self._is_left(stored) else None
 

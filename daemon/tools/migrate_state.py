@@ -9,6 +9,7 @@ from daemon.ledger import Ledger, open_ledger
 from daemon.ledger.references import References, references_of
 from daemon.runtime.ledgers import ledger_place, ledger_url
 from daemon.runtime.lock import sole_owner
+from daemon.runtime.shard_folder import claim_folder
 from daemon.runtime.stored_state import Owner, StoredState, mendable
 from daemon.runtime.stores import configured_store
 from daemon.tools.backup.manifest import Progress
@@ -57,6 +58,7 @@ def migrate_state(config: Config, progress: Progress) -> Moved:
         if stored is not None:
             stored.say_copied(place, 0)
             stored.close()
+        claim_folder(config.state_dir, config.service.shard)
         durable.rename(paths.ledger, paths.moved_ledger, "migrate.moved")
         for end in ("-wal", "-shm"):
             durable.remove(paths.ledger.with_name(paths.ledger.name + end), "migrate.remove")

@@ -291,8 +291,9 @@ def _cells(column: pa.ChunkedArray) -> NDArray[np.uint64]:
 
 def _newest_by(table: pa.Table, keys: list[str]) -> pa.Table:
     """One row for each key: of the file that arrived last, the last one. Rows without a key stay."""
-    numbered = table.append_column("__position", pa.array(np.arange(table.num_rows)))
-    last = numbered.select([*keys, "__position"]).group_by(keys).aggregate([("__position", "max")])
+    named = table.select(keys).unify_dictionaries()  # codes of one file mean another word in the next one
+    last = named.append_column("__position", pa.array(np.arange(table.num_rows))).group_by(keys)
+    last = last.aggregate([("__position", "max")])
     kept = np.isin(np.arange(table.num_rows), last.column("__position_max").to_numpy())
     if len(keys) == 1:
         kept |= table.column(keys[0]).is_null().to_numpy()

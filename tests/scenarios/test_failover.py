@@ -35,22 +35,23 @@ pytestmark = [needs_postgresql, needs_s3, pytest.mark.xdist_group("postgresql")]
 
 @pytest.fixture
 def make_host(make_daemon: Callable[..., Daemon], s3: S3, url: str) -> Callable[..., Daemon]:
-    """Makes a host with a folder of its own, on the same ledger, store and data as the others; it may reach the
-    database and the store by other ports."""
-    made, bucket = list[Daemon](), s3.bucket()
+    """Makes a host with a folder of its own, on the same ledger, store and data as the others of its shard; it may reach
+    the database and the store by other ports."""
+    made, bucket = dict[str | None, Daemon](), s3.bucket()
 
-    def make(port: int | None = None, store_port: int | None = None) -> Daemon:
+    def make(port: int | None = None, store_port: int | None = None, shard: str | None = None) -> Daemon:
         service = f'page = false\nlease = "{round(3 * slowness())}s"\nledger_file = "url"\nstore = "{bucket}/driftd"\nstore_file = "options"'
+        service += "" if shard is None else f'\nshard = "{shard}"'
         host = make_daemon(CONFIG, service=service, columns=False)
         (host.folder / "url").write_text(url if port is None else re.sub(r":\d+/", f":{port}/", url))
         options = "".join(f"{name}={value}\n" for name, value in s3.options.items())
         (host.folder / "options").write_text(options.replace(f":{s3.port}\n", f":{store_port or s3.port}\n"))
         for name in ("url", "options"):
             (host.folder / name).chmod(0o600)
-        if made:
+        if shard in made:
             host.data.rmdir()
-            host.data.symlink_to(made[0].data)
-        made.append(host)
+            host.data.symlink_to(made[shard].data)
+        made.setdefault(shard, host)
         return host
 
     return make
@@ -94,9 +95,9 @@ def terms(url: str) -> int:
     return int(row[0])
 
 
-def taken(url: str) -> list[str]:
+def taken(url: str, schema: str = "public") -> list[str]:
     """The data files that were taken in, in their order."""
-    with psycopg.connect(url) as ledger:
+    with psycopg.connect(url, options=f"-c search_path={schema}") as ledger:
         return [row[0] for row in ledger.execute("SELECT path FROM files WHERE path NOT LIKE 'labels/%' ORDER BY id")]
 
 
@@ -151,6 +152,50 @@ def test_a_killed_leader_is_followed_by_the_one_that_stands_by(pair: tuple[Daemo
     assert not list(first.seen("leader_gone", since=since))
     assert first.stop() == 0 and told(url) == [2, 3]
     assert PASSWORD not in "\n".join([*first.raw, *second.raw])
+
+
+def test_each_shard_has_a_leader_and_moves_by_itself(make_host: Callable[..., Daemon], url: str) -> None:
+    """Two on one database and in one bucket, with a model of the same name. Where one's leader is killed its stand-by
+    takes over, in that shard alone: the other one's leader stays, goes on to take files in, and neither its ledger nor
+    its part of the bucket has anything of that. Status, doctor and commands are of the shard that the configuration
+    names; a folder of one shard is refused to the other."""
+    first, second, promoted = begun(make_host(shard="eu"), make_host(shard="eu"))
+    other = make_host(shard="us")
+    other.start()
+    assert other.wait("lease_acquired")["term"] == 1
+    drop(data(5), other.data / "u.csv")
+    theirs = other.wait("version_promoted")
+    other.wait("model_swapped", version=theirs["version"])
+    other.wait("cycle_finished")
+    assert (first.json("status")["shard"], other.json("status")["shard"]) == ("eu", "us")
+    assert "shard us; " in other.cli("status").stdout
+    for host in (first, other):
+        assert [one["what"] for one in host.json("doctor") if one["level"] == "error"] == []
+
+    since = len(other.events)
+    with Load(other.predict) as load:
+        first.kill()
+        drop(data(2, 60), first.data / "b.csv")
+        drop(data(6, 60), other.data / "v.csv")
+        other.wait("file_accepted", file="v.csv")
+        second.wait("lease_acquired", term=2)
+        second.wait("leader_gone", term=1)
+        second.wait("file_accepted", file="b.csv")
+    assert not load.failures and load.versions == {theirs["version"]}
+    assert second.predict().json()["version"] == promoted["version"] != theirs["version"]
+    assert taken(url, "shard_eu") == ["a.csv", "b.csv"] and taken(url, "shard_us") == ["u.csv", "v.csv"]
+    assert taken(url) == []
+    assert [one for one in other.events[since:] if one["level"] in ("warning", "error")] == []
+    leader = other.json("status")["leader"]
+    assert leader["term"] == 1 and leader["is_here"] and second.json("status")["leader"]["term"] == 2
+
+    assert second.stop() == 0 and other.stop() == 0
+    text = second.config.read_text()
+    second.config.write_text(text.replace('shard = "eu"', 'shard = "us"'))
+    for command in ("status", "run", "serve"):
+        refused = second.cli(command, check=False)
+        assert refused.returncode != 0
+        assert "is of shard eu, and this one is us; nothing was changed" in refused.stderr
 
 
 @pytest.mark.long

@@ -120,6 +120,31 @@ def test_a_challenger_is_tried_on_another_host(make_host: MakeHost, reader: str)
     assert first.stop() == 0
 
 
+def test_a_host_that_is_upgraded_first_follows_as_far_as_it_can_read(make_host: MakeHost, url: str) -> None:
+    """It has a newer driftd than the service that leads: where that ledger has all that is asked of it, what is promoted is
+    followed; where it lacks something, the host starts again and serves what it has, until it can be read."""
+    first, follower = serving(make_host()), make_host()
+    with psycopg.connect(url, autocommit=True) as ledger:
+        ledger.execute("UPDATE alembic_version SET version_num = '0001'")
+    follower.start(command="serve")
+    assert "has the older schema 0001" in follower.wait("ledger_awaited")["reason"]
+    assert follower.predict().json() == first.predict().json()
+    since = len(first.events)
+    drop(rows(2, 2000, shift=2.0, flip=True), first.data / "b.parquet")
+    promoted = first.wait("version_promoted", since=since)
+    follower.wait("model_swapped", version=promoted["version"])
+    assert first.stop() == 0 and follower.stop() == 0
+
+    since = len(follower.events)
+    with psycopg.connect(url, autocommit=True) as ledger:
+        ledger.execute("ALTER TABLE promotions RENAME COLUMN reason TO of_old")
+        follower.start(command="serve")
+        follower.wait("ledger_unreadable", since=since)
+        assert follower.predict().json()["version"] == promoted["version"]
+        ledger.execute("ALTER TABLE promotions RENAME COLUMN of_old TO reason")
+    assert follower.stop() == 0
+
+
 def test_a_recommender_answers_on_another_host(make_host: MakeHost) -> None:
     """The same lists as where it was trained; an event that is posted there counts there at once, and for all once it
     was taken in. With patterns a host serves these models alone."""

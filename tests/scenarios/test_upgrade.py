@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,24 @@ def test_a_champion_of_another_scikit_learn_is_made_anew(make_serving: Callable[
     daemon.wait("check_finished", since=since)
     daemon.wait("labels_assessed", since=since)
     assert len(list(daemon.seen("cycle_opened", since=since))) == 1
+
+
+def test_servers_that_are_newer_than_the_service_serve_what_it_left(make_serving: Callable[[str], Daemon]) -> None:
+    """`driftd serve` beside a ledger of an older driftd, which it does not migrate: it says so, and is ready."""
+    daemon = make_serving(QUIET)
+    version = daemon.wait("model_swapped")["version"]
+    daemon.stop()
+    with sqlite3.connect(daemon.folder / "state" / "ledger.sqlite") as ledger:
+        ledger.execute("DROP TABLE leases")
+        ledger.execute("UPDATE alembic_version SET version_num = '0023'")
+    ledger.close()
+    since = len(daemon.events)
+    daemon.start(command="serve")
+    assert "has the older schema 0023" in daemon.wait("ledger_awaited", since=since)["reason"]
+    assert daemon.predict().json()["version"] == version
+    assert daemon.stop() == 0
+    daemon.start()
+    assert daemon.predict().json()["version"] == version and daemon.stop() == 0
 
 
 def reconfigured(daemon: Daemon, *changes: tuple[str, str]) -> int:

@@ -13,25 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
 
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
-from daemon.ledger.backends.postgresql_lease import NOW, PostgresqlLease, literal
+from daemon.ledger.backends.postgresql_commits import PostgresqlHints, PostgresqlWatch
+from daemon.ledger.backends.postgresql_driver import IntLoader, psycopg
+from daemon.ledger.backends.postgresql_lease import NOW, PostgresqlLease
 from daemon.ledger.backends.postgresql_schema import BEGIN, create
-from daemon.ledger.rows import HINTS
+from daemon.ledger.backends.postgresql_url import literal, parsed, quoted
+from daemon.ledger.rows import CHANNEL
 from daemon.ledger.speakable import escaping
 from daemon.ledger.tables import leases, metadata, versions
 from retrain.records.errors import Refused, Retry
-
-EXTRA = "pip install 'driftd[postgres]' into this environment"
-
-try:
-    import psycopg
-    from psycopg.types.numeric import IntLoader
-except ImportError:
-    raise Refused("a ledger in PostgreSQL needs psycopg, which is not installed", EXTRA) from None
 
 CONNECT_S, FOLLOWER_CONNECT_S = 5, 2
 AWAY_S = 2.0
@@ -64,8 +58,9 @@ MISSING = re.compile(r'database ".*" does not exist')
 NO_DATABASE = (
     "make it, with driftd's role as its owner: `createdb --owner ROLE --encoding UTF8 --template template0 NAME`"
 )
+NO_SCHEMA = "have the database's owner make the schema: CREATE SCHEMA {schema} AUTHORIZATION ROLE"
 INSTANCE = """concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
- (SELECT oid FROM pg_database WHERE datname = current_database()), current_schema())"""
+ (SELECT oid FROM pg_database WHERE datname = current_database()), {schema})"""
 """Of the cluster and its replicas, the database in it, and the schema."""
 FIRST_WITH_LEASE = "0024"
 HAD_BY_LEASE = f"SELECT 1 FROM leases WHERE holder <> '' AND until > {NOW}"  # noqa: S608 - a name of ours
@@ -79,11 +74,12 @@ NO_PARAMETERS = {"no_parameters": True}
 
 
 class PostgresqlBackend:
-    """One database, or one schema of it: that which the URL's role finds first."""
+    """One database, or one `schema` of it: a shard's, or that which the URL's role finds first."""
 
     def __init__(self, url: str, *, read_only: bool = False, connect_s: int = CONNECT_S) -> None:
-        self._url = _parsed(url)
-        self.file, self.place = None, place_of(url)
+        address = parsed(url)
+        self._url, self.schema, self._channel = address.url, address.schema, address.hints
+        self.file, self.place = None, address.place
         self.lost = ""
         self._read_only, self._connect_s = read_only, connect_s
         self._lease, self._is_service, self._idle_ms = PostgresqlLease(self.connected), False, int(1000 * WRITE_IDLE_S)
@@ -92,8 +88,9 @@ class PostgresqlBackend:
         self._session: Any = None
         self._lock = threading.RLock()
         self.engine: Engine = create_engine(
-            "postgresql+psycopg://", creator=self.connected, use_native_hstore=False, pool_use_lifo=True
-        )
+            "postgresql+psycopg://", creator=self.connected, use_native_hstore=False, pool_use_lifo=True,
+            execution_options={CHANNEL: self._channel},
+        )  # fmt: skip
         event.listen(self.engine, "before_cursor_execute", escaping(nul=True), retval=True)
         event.listen(self.engine, "handle_error", _ended)
 
@@ -105,6 +102,8 @@ class PostgresqlBackend:
         options = " ".join(filter(None, (WHOLE, given.pop("options", ""), SETTINGS)))
         if self._read_only:
             options += " -c default_transaction_read_only=on"
+        if self.schema is not None:  # the last word: no table is looked for, or made, elsewhere
+            options += f" -c search_path={quoted(self.schema)}"
         asked = {"application_name": "driftd", "connect_timeout": self._connect_s, **NETWORK, **given}
         try:
             made = psycopg.connect(**asked, options=options, autocommit=True, prepare_threshold=None)
@@ -134,7 +133,8 @@ class PostgresqlBackend:
         OperationalError where it is away."""
         with self.engine.connect() as connection:
             try:
-                return str(connection.exec_driver_sql(f"SELECT {INSTANCE}").scalar())
+                schema = "current_schema()" if self.schema is None else literal(self.schema)
+                return str(connection.exec_driver_sql(f"SELECT {INSTANCE.format(schema=schema)}").scalar())
             except ProgrammingError:  # not everybody may know it everywhere
                 return self.place
 
@@ -217,13 +217,13 @@ class PostgresqlBackend:
             if self.term and not self.lost:
                 self._lease.give_up()
 
-    def watch(self) -> "PostgresqlWatch":
+    def watch(self) -> PostgresqlWatch:
         """By the snapshot of transactions, which every commit changes."""
-        return PostgresqlWatch(self)
+        return PostgresqlWatch(self.connected)
 
-    def hints(self) -> "PostgresqlHints":
+    def hints(self) -> PostgresqlHints:
         """By NOTIFY, with the commit that hints."""
-        return PostgresqlHints(self)
+        return PostgresqlHints(self.connected, self._channel)
 
     def give_back(self, pages: int) -> None:
         """Autovacuum does it."""
@@ -254,59 +254,6 @@ class PostgresqlBackend:
         self._session = None
 
 
-class PostgresqlHints:
-    """A connection that listens, which a role that may only read can do. A pooler in between that lends connections for
-    a transaction hears nothing, and a replica refuses."""
-
-    def __init__(self, backend: PostgresqlBackend) -> None:
-        self._backend = backend
-        self._connection: Any = None
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether one came, after the connection is made."""
-        try:
-            if self._connection is None:
-                self._connection = self._backend.connected()
-                self._connection.execute(f"LISTEN {HINTS}")
-                return True  # what was hinted at before is not heard any more
-            return any(self._connection.notifies(timeout=timeout_s, stop_after=1))
-        except psycopg.Error as error:
-            self.close()
-            raise OperationalError("LISTEN", None, error) from None
-
-    def close(self) -> None:
-        """No more of them."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-
-class PostgresqlWatch:
-    """A connection that asks for the snapshot of transactions: their numbers only grow, so it is the same only where
-    nothing was committed. Other databases of the server change it, too, which costs a look."""
-
-    def __init__(self, backend: PostgresqlBackend) -> None:
-        self._backend = backend
-        self._connection: Any = None
-
-    def version(self) -> str:
-        """The snapshot as text."""
-        try:
-            if self._connection is None:
-                self._connection = self._backend.connected()
-            found: str = self._connection.execute("SELECT pg_current_snapshot()::text").fetchone()[0]
-        except psycopg.Error as error:
-            self.close()
-            raise OperationalError("pg_current_snapshot", None, error) from None
-        return found
-
-    def close(self) -> None:
-        """No more questions."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-
 def opened(
     url: str, head: str, state_dir: Path, *, create: bool, read_only: bool, is_copy: bool = False
 ) -> PostgresqlBackend:
@@ -317,7 +264,7 @@ def opened(
         _to_today(backend, head, state_dir, create, is_copy)
     except DatabaseError as error:
         backend.engine.dispose()
-        raise why_not(backend.place, error) from None
+        raise why_not(backend.place, error, backend.schema) from None
     except (Refused, Retry):
         backend.engine.dispose()
         raise
@@ -334,12 +281,14 @@ def followed(url: str) -> PostgresqlBackend:
     return PostgresqlBackend(url, read_only=True, connect_s=FOLLOWER_CONNECT_S)
 
 
-def why_not(place: str, error: DatabaseError) -> Refused | Retry:
-    """What an error while it was opened means."""
+def why_not(place: str, error: DatabaseError, schema: str | None = None) -> Refused | Retry:
+    """What an error while it was opened means; of a shard its `schema` may have to be made."""
     said = (str(error.orig).strip().splitlines() or ["no answer"])[0].removeprefix("connection failed: ")
     if isinstance(error, OperationalError) and not any(words in said for words in HOPELESS):
         return Retry(f"the ledger {place} cannot be reached: {said}", "is the database up, and reachable from here?")
     way_out = NO_DATABASE if MISSING.search(said) else "check [service] ledger, the role and its rights"
+    if schema is not None and said.startswith("permission denied for database"):
+        way_out = NO_SCHEMA.format(schema=quoted(schema))
     return Refused(f"cannot use the ledger {place}: {said}", way_out)
 
 
@@ -359,7 +308,7 @@ def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: b
                 f"{place} is empty, but {state_dir} has snapshots or versions; nothing was changed",
                 "`driftd migrate-state` moves a ledger that is a file; else restore a dump, or name another state_dir",
             )
-        create(backend.engine, head)
+        create(backend.engine, head, schema=backend.schema)
         return
     if not found.isdigit():
         raise _foreign(place)
@@ -368,7 +317,7 @@ def _to_today(backend: PostgresqlBackend, head: str, state_dir: Path, migrate: b
             f"{place} was written by a newer driftd (schema {found}; this one knows {head})", "upgrade driftd"
         )
     if not migrate:
-        raise Refused(f"{place} has the older schema {found}", "start the service once: it migrates the ledger")
+        raise sound.older(place, found)
     _await_older_service(backend, found)
     from daemon.ledger.migrate import upgrade
 
@@ -395,12 +344,25 @@ def revision_of(backend: PostgresqlBackend) -> str:
                 f"the database {backend.place} keeps texts as {encoding}",
                 "make one WITH ENCODING 'UTF8' TEMPLATE template0",
             )
+        _refuse_closed_schema(backend, connection)
         names = set(inspect(connection).get_table_names())
         if not names & {*metadata.tables, "alembic_version"}:
             return ""
         if not {"alembic_version", "models", "files"} <= names:
             raise _foreign(backend.place)
         return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or "")
+
+
+def _refuse_closed_schema(backend: PostgresqlBackend, connection: Connection) -> None:
+    """One that this role may not use looks as if it were not there."""
+    if backend.schema is None:
+        return
+    asked = f"SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = {literal(backend.schema)}"  # noqa: S608
+    if connection.exec_driver_sql(asked, execution_options=NO_PARAMETERS).scalar() is False:
+        raise Refused(
+            f"cannot use the ledger {backend.place}: permission denied for schema {backend.schema}",
+            f"have its owner let this role in: GRANT USAGE ON SCHEMA {quoted(backend.schema)} TO ROLE",
+        )
 
 
 def _refuse_other_folder(backend: PostgresqlBackend, state_dir: Path) -> None:
@@ -426,22 +388,3 @@ def _ended(context: Any) -> Exception | None:
 
 def _foreign(place: str) -> Refused:
     return Refused(f"{place} has tables of somebody else's; nothing was changed", "give driftd a database of its own")
-
-
-def _parsed(url: str) -> URL:
-    try:
-        return make_url(url).set(drivername="postgresql+psycopg")
-    except (ArgumentError, ValueError):
-        raise Refused("the URL of the ledger cannot be read") from None
-
-
-def place_of(url: str) -> str:
-    """A database for people: without the password, and without options, which may have one.
-
-    >>> place_of("postgresql+psycopg://ada:secret@db:5433/ledger?password=secret")
-    'postgresql://ada@db:5433/ledger'
-    """
-    parsed = _parsed(url)
-    user = f"{parsed.username}@" if parsed.username else ""
-    port = f":{parsed.port}" if parsed.port else ""
-    return f"postgresql://{user}{parsed.host or ''}{port}/{parsed.database or ''}"

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
+from daemon.ledger.backends.postgresql_driver import psycopg
 
 NOW = "extract(epoch FROM clock_timestamp())"
 SERVICE = "service"
@@ -21,15 +21,6 @@ RENEW = f"UPDATE leases SET until = {NOW} + %s WHERE {MINE}"  # noqa: S608
 """Also where it is over: nobody took it."""
 GIVE_UP = f"UPDATE leases SET holder = '', until = {NOW} WHERE {MINE}"  # noqa: S608
 BRIEFLY = "SET lock_timeout = '1s'"
-
-
-def literal(text: str) -> str:
-    """A text as it stands in a statement.
-
-    >>> literal("it's")
-    "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 class PostgresqlLease:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine, text
 
+from daemon.ledger.backends.postgresql_url import literal, quoted
 from daemon.ledger.tables import metadata
 from daemon.ledger.totals import BUCKET
 from retrain.durable import crash_point
@@ -73,10 +74,16 @@ of labels by class, and of what was taken in since ever, which rows that leave t
 NO_PARAMETERS = {"no_parameters": True}
 
 
-def create(engine: Engine, head: str, fill: Callable[[Connection], None] | None = None) -> bool:
-    """Make it, and have it filled, all at once or not at all, unless somebody did before; whether it was made."""
+def create(
+    engine: Engine, head: str, fill: Callable[[Connection], None] | None = None, schema: str | None = None
+) -> bool:
+    """Make it, in a shard's `schema`, and have it filled, all at once or not at all, unless somebody did before;
+    whether it was made."""
     with engine.connect() as connection:
-        _several(connection, f"{BEGIN}; SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
+        name = "current_schema()" if schema is None else literal(schema)
+        _several(connection, f"{BEGIN}; SELECT pg_advisory_xact_lock(1, hashtext({name}))")
+        if schema is not None:
+            _make_schema(connection, schema)
         is_new = connection.scalar(text("SELECT to_regclass('file_totals')")) is None
         if is_new:
             for index in (one for table in metadata.sorted_tables for one in table.indexes):
@@ -92,6 +99,13 @@ def create(engine: Engine, head: str, fill: Callable[[Connection], None] | None 
         connection.commit()
     crash_point("migration.committed")
     return is_new
+
+
+def _make_schema(connection: Connection, schema: str) -> None:
+    """Unless it is there, as somebody else may have made it for a role that may not."""
+    asked = f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"  # noqa: S608 - quoted
+    if connection.exec_driver_sql(asked, execution_options=NO_PARAMETERS).scalar() is None:
+        _several(connection, f"CREATE SCHEMA {quoted(schema)}")
 
 
 def _several(connection: Connection, statements: str) -> None:

@@ -82,8 +82,9 @@ def _pages(first: int, count: int) -> list[tuple[str, str]]:
 
 
 def remark(status: Mapping[str, Any], asked: Asked) -> Markup:
-    """At the right of the navigation: whether the service runs, and as of when this is."""
+    """At the right of the navigation: which shard it is, whether the service runs, and as of when this is."""
     words = "running" if status["running"] else "not running"
+    words = words if status["shard"] is None else f"shard {status['shard']} · {words}"
     return filled("{{ words }} · as of {{ at }}", words=words, at=time_element(asked.now, asked.now))
 
 

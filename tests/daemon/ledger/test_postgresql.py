@@ -34,7 +34,7 @@ from daemon.ledger import (
     open_ledger,
     tables,
 )
-from daemon.ledger.backends.postgresql import place_of
+from daemon.ledger.backends.postgresql_url import place_of
 from daemon.ledger.engine import HEAD
 from daemon.ledger.rows import hint
 from daemon.ledger.tables import class_totals as counted_classes

@@ -14,6 +14,7 @@ from daemon.config.config import Config, load_config
 from daemon.config.paths import ModelPaths
 from daemon.ledger import files, models, open_ledger
 from daemon.reading.look import Look
+from daemon.runtime.stored_state import Owner, StoredState
 from daemon.tools.migrate_state import migrate_state
 from retrain import durable
 from retrain.records.errors import Refused, Retry
@@ -167,3 +168,21 @@ def test_a_step_that_was_forgotten_is_named(
     is_note = (forgotten, command) == ("to move", "doctor")
     assert "Traceback" not in done.stderr and (is_note or done.returncode != 0)
     assert moving.config.paths.ledger.exists() == before and not (before and moving.store.names())
+
+
+def test_a_file_moves_into_a_shard(moving: Moving, s3: S3) -> None:
+    """Its rows into the shard's schema, its files below the shard's prefix, and the folder is the shard's from then on.
+    The store knows it again when its service starts."""
+    path = moving.state.parent / "config.toml"
+    plain = path.read_text()
+    path.write_text(plain.replace("[service]\n", '[service]\nshard = "eu"\n'))
+    assert moving.move() > 0
+    assert set(moving.store.names()) == {f"eu/{moving.snapshot}", "eu/ledger.json"}
+    url = f"{moving.url}?shard=eu"
+    with closing(open_ledger(moving.state, url=url, create=False)) as ledger, ledger.connect() as conn:
+        assert files.kept_snapshots(conn, "m") == [moving.snapshot]
+        owner = Owner(ledger.instance(), ledger.place)
+    assert StoredState(s3.store(f"{moving.store.place}/eu"), moving.state, 1.0).is_marked(owner)
+    path.write_text(plain)
+    done = in_process(["-c", str(path), "status"])
+    assert done.returncode != 0 and "is of shard eu, and this service has no shard" in done.stderr

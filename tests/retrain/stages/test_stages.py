@@ -311,6 +311,34 @@ def test_rows_that_only_look_alike_are_kept_and_repeated_ones_are_not(tmp_path):
     assert rows == 2000 and "700 rows that equal another one in all columns were left out" in notes
 
 
+@pytest.mark.parametrize("how", ["rows", "id", "auto"])
+def test_categories_that_are_codes_are_deduplicated(tmp_path, how):
+    """Each file has a dictionary of its own, in another order, as Parquet of pandas categories has."""
+    files, distinct = [], set[tuple[Any, ...]]()
+    for seq, names in enumerate((["north", "south"], ["south", "north", "west"]), start=1):
+        code = np.arange(300) % len(names)
+        table = pa.table(
+            {
+                "id": pa.array([str(row + 100 * seq) for row in range(300)]).dictionary_encode(),
+                "x": np.arange(300) % 150 / 2, "where": pa.DictionaryArray.from_arrays(pa.array(code, pa.int8()), names),
+                "y": pa.array(np.where(np.arange(300) % 3, "high", "low")).dictionary_encode(),
+                "__row": pa.array(range(1, 301), pa.int64()),
+            }
+        )  # fmt: skip
+        table = table if how != "rows" else table.drop_columns("id")
+        distinct |= {(row["where"], row["x"], row["y"]) for row in table.to_pylist()}
+        pq.write_table(table, tmp_path / f"s{seq}.parquet")
+        files.append(AcceptedFile(seq=seq, snapshot=tmp_path / f"s{seq}.parquet", digest=f"d{seq}", rows=300))
+    columns = [Column("where", "category"), Column("x", "number"), Column("y", "category")]
+    id_column = None if how == "rows" else "id"
+    columns += [] if id_column is None else [Column("id", "category")]
+    schema = Schema(tuple(columns), "classification", "y", id_column=id_column)
+    settings = {"data_dir": "d", "task": "classification", "target": "y", "window": {"deduplicate": how}}
+    done = prepare_rows(files, schema, ModelSettings.model_validate(settings), None, None)
+    assert done.rows.known_rows == (len(distinct) if how == "rows" else 400) and len(distinct) < 600
+    assert any("duplicate rows" in note for note in done.rows.notes)
+
+
 def test_files_without_labels_train_nothing(tmp_path):
     """It is refused with the way out."""
     with pytest.raises(Refused, match="no row has a label"):

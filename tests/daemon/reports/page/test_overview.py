@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,18 @@ def test_a_page_says_that_nothing_runs(tmp_path: Path) -> None:
     """Without the service nothing is fine, whatever the models are."""
     found = facts_of(seeded(tmp_path, "fine", days=2), asked())
     assert found is not None and found["title"].startswith("driftd is not running")
+
+
+def test_a_shard_is_named(tmp_path: Path) -> None:
+    """On the overview and on a model's page, and as a fact; without one nothing is said of it."""
+    reader = seeded(tmp_path, "fine", days=2)
+    assert "shard" not in words(page_of(reader))
+    service = reader.config.service.model_copy(update={"shard": "eu_07"})
+    reader = replace(reader, config=replace(reader.config, service=service))
+    for path in ((), ("m", "flights")):
+        assert "shard eu_07 · running" in words(page_of(reader, *path))
+    found = facts_of(reader, asked())
+    assert found is not None and found["status"]["shard"] == "eu_07"
 
 
 def test_the_facts_are_those_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
