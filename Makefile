@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: floor hosts failover followers controls sizes mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: floor hosts failover followers controls sizes mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file large-window lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -186,6 +186,9 @@ start-up: $(VENV)/.installed-dev ## measure what commands cost as a whole, besid
 
 long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
 	$(BIN)/python -m benchmarks.long_file
+
+large-window: $(VENV)/.installed-dev ## train on a generated window larger than the training's memory, in a real service; minutes, twice the space; LARGE="--gigabytes 5 --memory 1.5GB --large parts"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.large_window $(LARGE)
 
 audit: $(VENV)/.installed-dev ## ask pip's index for known vulnerabilities of the locked dependencies
 	@$(BIN)/python .ci/audit.py

@@ -322,7 +322,8 @@ class PreparedRows(Result, frozen=True, kw_only=True):
     """What rows a cycle works with: `known_rows` all labelled ones, `snapshots` the digests of the files that were
     trained on; `seen` says of those of which not all rows were known which ones were (see `retrain.rows.seen`);
     `window` and `held_out` say in words which rows train and which do not. training.json keeps it. Of a log of events:
-    the unit of its half-lives, since when events are held out, and whether the newest file is of posted ones."""
+    the unit of its half-lives, since when events are held out, and whether the newest file is of posted ones. `large`
+    says of a window that is larger than memory what was drawn of it (`retrain.rows.sampling: drawn_of`)."""
 
     train_rows: int = 0
     holdout_rows: int = 0
@@ -339,13 +340,16 @@ class PreparedRows(Result, frozen=True, kw_only=True):
     unit_ms: float | None = None
     held_since_ms: int | None = None
     posted: bool = False
+    large: Json | None = None
 
 
 class PrepareResult(PreparedRows, frozen=True, kw_only=True):
-    """And the files of rows to train on and to judge by."""
+    """And the files of rows to train on and to judge by; `whole` has all rows of a window that is larger than memory,
+    of which `train` is a sample."""
 
     train: Path
     holdout: Path
+    whole: Path | None = None
 
 
 class PrepareRequest(Request[PrepareResult], frozen=True, kw_only=True):

@@ -165,6 +165,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         unit = "moments" if model["task"] == "recommendation" else "rows"
         where = f"held-out {unit}" if elsewhere is None else "the labelled rows of its reference"
         print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on {where}")
+    if champion is not None and champion["learned"]:
+        print(f"  learned    {champion['learned']}")
     if champion is not None and champion["decision"]:
         print(f"  decides    {printable(_decides(champion['decision']))}")
     if champion is not None and model["task"] == "recommendation":

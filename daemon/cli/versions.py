@@ -42,6 +42,8 @@ def versions(model: ModelArgument, json: Json = False) -> None:
             if one["adopted"] is not None:
                 file, digest = one["adopted"]["file"], one["adopted"]["digest"]
                 print(f"{one['version']} was adopted from {file} (sha256 {digest[:12]})")
+            if one["learned"] is not None:
+                print(f"{one['version']} was {one['learned']}")
             if one["rolled_back"] is not None:
                 print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")
             if one["forgotten"] is not None:

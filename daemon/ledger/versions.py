@@ -26,7 +26,8 @@ def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], n
         "train_rows": done.get("train", {}).get("train_rows", 0),
         "seen_seq": cycle.up_to_seq,
         "metrics": {key: evaluated.get(key) for key in kept}
-        | {"known_rows": done.get("prepare", {}).get("known_rows", 0)},
+        | {"known_rows": done.get("prepare", {}).get("known_rows", 0)}
+        | ({"learned": large["words"]} if (large := done.get("prepare", {}).get("large")) else {}),
     }
     insert_or_skip(conn, versions, values)
 

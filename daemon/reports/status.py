@@ -246,6 +246,7 @@ def _champion(
         "rolled_back": _rolled_back(conn, champion),
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),
+        "learned": metrics.get("learned"),
         "blend": blend_facts(blend),
         "in_service": _in_service(conn, name, champion, found),
     }

@@ -68,6 +68,7 @@ def _version(row: Any, served: set[str], pinned: tuple[str, ...], path: str) -> 
         "version": row.name, "served": row.name in served, "created": iso(row.created_at), "state": row.state,
         "metric": (row.metrics or {}).get("metric"), "value": challenger.get("value"), "se": challenger.get("se"),
         "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": is_pinned(row.name, pinned), "path": path,
+        "learned": (row.metrics or {}).get("learned"),
     }  # fmt: skip
 
 

@@ -56,7 +56,7 @@ class Classification:
 
     def fit(self, estimator: Any, X: Floats, y: Labels, weight: Floats | None) -> bool:
         """Train on codes; `class_weight` given by class name is translated."""
-        _translate_class_weights(estimator, self.classes)
+        translate_class_weights(estimator, self.classes)
         return _fit(estimator, X, label_codes(y, self.classes), weight)
 
     def predict(self, estimator: Any, X: Floats) -> Predictions:
@@ -170,7 +170,8 @@ def _weight_parameter(estimator: Any) -> str | None:
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
 
 
-def _translate_class_weights(estimator: Any, classes: tuple[str, ...]) -> None:
+def translate_class_weights(estimator: Any, classes: tuple[str, ...]) -> None:
+    """Call classes in an estimator's `class_weight` by their codes."""
     if not hasattr(estimator, "get_params"):
         return
     for key, value in estimator.get_params(deep=True).items():

@@ -42,7 +42,7 @@ def repeated_rows(columns: NDArray[np.uint64], place: NDArray[np.int64]) -> Dupl
     >>> [(int(one.dropped.sum()), one.alike) for one in judged]
     [(500, 0), (0, 936)]
     """
-    whole = _mixed(columns)
+    whole = row_keys(columns)
     group, size = _groups(whole)
     twin = size[group] > 1
     nothing = np.zeros(len(whole), dtype=bool)
@@ -59,8 +59,7 @@ def repeated_rows(columns: NDArray[np.uint64], place: NDArray[np.int64]) -> Dupl
 def _by_chance(columns: Keys, whole: Keys, group: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which rows (n,) chance may have made equal to another one."""
     found = np.zeros(len(whole), dtype=bool)
-    alike = [float((counts * (counts - 1.0)).sum()) for counts in (_groups(column)[1] for column in columns)]
-    varied = np.argsort(alike, kind="stable")[:COLUMNS].tolist()
+    varied = most_varied(columns)
     parts = _parts(columns)
     without = {j: _groups(whole - parts[j]) for j in varied}
     for j, k in combinations(varied, 2):
@@ -72,6 +71,12 @@ def _by_chance(columns: Keys, whole: Keys, group: NDArray[np.int64], size: NDArr
         n10, n01, n11 = but_j - equal, but_k - equal, both - but_j - but_k + equal
         found |= ((n10 * n01 >= CHANCE * equal * (n11 + 1)) & (n10 * n01 > 0))[bucket]
     return found
+
+
+def most_varied(columns: Keys) -> list[int]:
+    """The columns, of `columns` (d, n), with the fewest equal pairs of values."""
+    alike = [float((counts * (counts - 1.0)).sum()) for counts in (_groups(column)[1] for column in columns)]
+    return [int(place) for place in np.argsort(alike, kind="stable")[:COLUMNS]]
 
 
 def _pairs_by(bucket: NDArray[np.int64], group: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -94,5 +99,6 @@ def _parts(columns: Keys) -> Keys:
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
-def _mixed(columns: Keys) -> Keys:
+def row_keys(columns: Keys) -> Keys:
+    """64 bits for each of n rows, by those of its cells, `columns` (d, n)."""
     return np.asarray(_parts(columns).sum(axis=0, dtype=np.uint64))

@@ -25,15 +25,16 @@ def time_span(times: Floats, now: float | None = None) -> tuple[float, float] | 
     return (now, now) if len(present) else None
 
 
-def event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:
-    """The time column of n rows as Unix seconds (n,), a missing one as the latest of its file; without a time column
-    the file's acceptance."""
+def event_times(table: pa.Table, file: AcceptedFile, schema: Schema, latest: float | None = None) -> Floats:
+    """The time column of n rows as Unix seconds (n,), a missing one as the `latest` of its file (None: of these rows);
+    without a time column the file's acceptance."""
     name = schema.time_column
     if name is None or name not in table.column_names:
         return np.full(table.num_rows, file.accepted_at)
     column = table.column(name)
     times = np.asarray(column_values(column, "datetime" if pa.types.is_timestamp(column.type) else "number"))
     present = np.isfinite(times)
-    latest = times[present].max() if present.any() else file.accepted_at
+    if latest is None:
+        latest = float(times[present].max()) if present.any() else file.accepted_at
     filled: Floats = np.where(present, times, latest)
     return filled

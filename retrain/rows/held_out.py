@@ -27,14 +27,15 @@ def describe(files: int, alone: bool) -> str:
     )
 
 
-def in_reservoir(rows: NDArray[np.int64], seq: int) -> NDArray[np.bool_]:
-    """Which rows of file `seq` belong to it; `rows` are their numbers in the file, ascending, shape (n,).
+def in_reservoir(rows: NDArray[np.int64], seq: int, span: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+    """Which rows of file `seq` belong to it; `rows` are their numbers in the file, ascending, shape (n,), and `span`
+    the first and the last number in the file, where these are not all its rows.
 
     >>> in_reservoir(np.arange(1, 21), 0).nonzero()[0]
     array([ 0,  5, 10, 15])
     """
     if not len(rows):
         return np.zeros(0, dtype=bool)
-    first, last = int(rows.min()), int(rows.max())
+    first, last = (int(rows.min()), int(rows.max())) if span is None else span
     block = (rows - first) * BLOCKS // max(last - first + 1, 1)
     return np.asarray(block % EVERY == seq % EVERY, dtype=bool)

@@ -37,7 +37,7 @@ def pool_of_each(sequence: NDArray[np.int64], rows: Mapping[int, int]) -> NDArra
     array([1, 3, 3])
     """
     seqs, counts = np.unique(sequence, return_counts=True)
-    return _newest(
+    return newest_of_each(
         sequence, pools_of((seq, n, rows[seq]) for seq, n in zip(seqs.tolist(), counts.tolist(), strict=True))
     )
 
@@ -49,10 +49,11 @@ def step_of_each(sequence: NDArray[np.int64], rows: Mapping[int, int]) -> NDArra
     >>> step_of_each(np.repeat([1, 2, 3], [9, 30, 30]), {1: 60, 2: 30, 3: 30})[[0, 9, 68]]
     array([1, 3, 3])
     """
-    return _newest(sequence, pools_of((seq, rows[seq], rows[seq]) for seq in np.unique(sequence).tolist()))
+    return newest_of_each(sequence, pools_of((seq, rows[seq], rows[seq]) for seq in np.unique(sequence).tolist()))
 
 
-def _newest(sequence: NDArray[np.int64], pools: list[list[int]]) -> NDArray[np.int64]:
+def newest_of_each(sequence: NDArray[np.int64], pools: list[list[int]]) -> NDArray[np.int64]:
+    """For n rows or files, by their file's seq, the newest seq of its pool (n,)."""
     newest = {seq: pool[-1] for pool in pools for seq in pool}
     seqs, place = np.unique(sequence, return_inverse=True)
     found: NDArray[np.int64] = np.array([newest[seq] for seq in seqs.tolist()], dtype=np.int64)[place]

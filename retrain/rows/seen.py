@@ -18,13 +18,13 @@ def seen_rows(
     file and their number in it, each (n,)."""
     counts = dict(zip(*(part.tolist() for part in np.unique(sequence, return_counts=True)), strict=True))
     partly = [file for file in files if file.seq in used and counts[file.seq] < file.rows]
-    return {file.digest: _packed(numbers[sequence == file.seq]) for file in partly}
+    return {file.digest: packed(numbers[sequence == file.seq]) for file in partly}
 
 
 def was_seen(packed: str, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which rows with these numbers (n,) were known.
 
-    >>> was_seen(_packed(np.array([3, 5, 9])), np.arange(2, 7)).tolist()
+    >>> was_seen(packed(np.array([3, 5, 9])), np.arange(2, 7)).tolist()
     [False, True, False, True, False]
     """
     first, _, bits = packed.partition(":")
@@ -36,8 +36,8 @@ def was_seen(packed: str, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     return found
 
 
-def _packed(numbers: NDArray[np.int64]) -> str:
-    """As text: the smallest number, and a bit for each from there on."""
+def packed(numbers: NDArray[np.int64]) -> str:
+    """Row numbers (n,) as text: the smallest, and a bit for each from there on."""
     first = int(numbers.min())
     bits = np.zeros(int(numbers.max()) - first + 1, dtype=bool)
     bits[numbers - first] = True

@@ -35,7 +35,7 @@ class Split:
 def weighted(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> tuple[Mask, Floats]:
     """Which of n rows a window has, and every row's weight, where nothing is held out."""
     age = ages(sequence)
-    return _window(times, sequence, settings, age), _weights(age, settings)
+    return _window(times, sequence, settings, age), weights_by_age(age, settings)
 
 
 def ages(sequence: NDArray[np.int64], lengths: Mapping[int, float] | None = None) -> Floats:
@@ -77,20 +77,25 @@ def split(
     holdout, files = _holdout(sequence, seen, reserved, least)
     available = int(holdout.sum())
     if available < least:
-        raise Refused(
-            f"{counted(available, 'held-out row', 'are')} new to the champion; "
-            f"{settings.holdout_min_rows:,} are needed to compare"
-            if not alone
-            else f"{counted(available, 'labelled row')} can be held out; "
-            f"{settings.holdout_min_rows:,} are needed to evaluate",
-            "drop more labelled files, or lower window.holdout_min_rows",
-        )
+        raise too_few(available, settings, alone)
     train = chosen & ~holdout & ~(reserved & np.isin(sequence, np.unique(sequence)[-NEWEST_FILES:]))
     if not train.any():
         raise Refused("no rows are left to train on", "drop more labelled files")
-    weight = _weights(age, settings)
-    description = _describe(settings, int(train.sum()), available)
+    weight = weights_by_age(age, settings)
+    description = described(settings, int(train.sum()), available)
     return Split(train, holdout, weight, float(times[train].max()), description, describe(files, alone))
+
+
+def too_few(available: int, settings: WindowSettings, alone: bool) -> Refused:
+    """Why so few held-out rows do not suffice."""
+    return Refused(
+        f"{counted(available, 'held-out row', 'are')} new to the champion; "
+        f"{settings.holdout_min_rows:,} are needed to compare"
+        if not alone
+        else f"{counted(available, 'labelled row')} can be held out; "
+        f"{settings.holdout_min_rows:,} are needed to evaluate",
+        "drop more labelled files, or lower window.holdout_min_rows",
+    )
 
 
 def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int) -> tuple[Mask, int]:
@@ -112,14 +117,14 @@ def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings
         assert settings.files is not None
         chosen = sequence >= np.unique(sequence)[-settings.files :][0]
     elif settings.kind == "decay":
-        chosen = _weights(age, settings) >= SMALLEST_WEIGHT
+        chosen = weights_by_age(age, settings) >= SMALLEST_WEIGHT
     if chosen.sum() > settings.max_rows:
         kept = np.sort(times[chosen])[-settings.max_rows]
         chosen &= times >= kept
     return chosen
 
 
-def _weights(age: Floats, settings: WindowSettings) -> Floats:
+def weights_by_age(age: Floats, settings: WindowSettings) -> Floats:
     """1 for rows of the newest file, half of it every `half_life_files` files back; 1 for all other kinds."""
     if settings.kind != "decay":
         return np.ones(len(age))
@@ -127,7 +132,8 @@ def _weights(age: Floats, settings: WindowSettings) -> Floats:
     return weights
 
 
-def _describe(settings: WindowSettings, train: int, holdout: int) -> str:
+def described(settings: WindowSettings, train: int, holdout: int) -> str:
+    """In words, which rows train."""
     kinds = {
         "all": "all rows",
         "last": f"the rows of the last {(settings.last or 0) / 86400:g} days",

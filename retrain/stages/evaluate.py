@@ -82,7 +82,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     write_probe(staged, rows, challenger.predict_rows(rows))
     promoted = result.verdict == "promote"  # one that is kept from being served is not trained again for this
     known = unseen() if promoted else unseen_predictions(challenger, train, held_out, settings, 0)
-    write_reference(staged, version_reference(challenger, train, held_out, settings, known))
+    write_reference(staged, version_reference(challenger, train, held_out, settings, known, request.prepared.whole))
     write_unseen(staged, known.newest(KEPT_UNSEEN).to_table())
     write_sample(staged, _sample(train, challenger))
     return result

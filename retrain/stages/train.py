@@ -24,6 +24,7 @@ from retrain.model.estimators import (
     single_threaded,
 )
 from retrain.model.fitting import fit_weighted
+from retrain.model.parts import fit_in_parts
 from retrain.model.pipeline import RawPipeline
 from retrain.model.preparation import learned, new_preparation, raw_schema
 from retrain.model.preprocessing import Preprocessor
@@ -82,7 +83,7 @@ def train(request: TrainRequest) -> TrainResult:
         make = kept_make(champion, settings)
     version = fit_version(
         table, request.prepared, request.schema, settings, first, request.model, request.number,
-        request.config_dir, make,
+        request.config_dir, make, request.prepared.whole if learns_in_parts(request.prepared) else None,
     )  # fmt: skip
     _stage(folder, settings, version, make)
     copied = ("estimator", "params", "search", "weighted", "metric", "notes")
@@ -103,17 +104,19 @@ def fit_version(
     number: int,
     config_dir: Path,
     make: Make | None = None,
+    whole: Path | None = None,
 ) -> LoadedVersion:
     """The stage's work: a version in memory, not evaluated yet. `prepared` is what the prepare stage gave with `table`,
     `first_metric` the metric's record of the champion. What it is trained of is the configured estimator, or a clone of
-    the `make`, which is taken as it is where that knows its task."""
+    the `make`, which is taken as it is where that knows its task. Where there is a file with the `whole` window, of
+    which `table` is a sample, it learns that in parts."""
     schema = schema if make is None else make.schema(schema)
     schema = schema if settings.prepare is None else raw_schema(schema, settings)
     material, task = _material(table, schema, settings, config_dir, make)
     spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
     costs = tuple(spec.get("costs", ()))
     metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"], costs=costs))
-    fitted = _fit(settings, task, metric, material, config_dir, make)
+    fitted = _fit(settings, task, metric, material, config_dir, make, None if whole is None else (whole, schema))
     origin: dict[str, Any] = {"model": model, "number": number} | ({} if make is None else {"adopted": make.record})
     if make is not None and make.task is not None:
         prepared = msgspec.structs.replace(prepared, notes=[*prepared.notes, UNKNOWN_ROWS])
@@ -142,8 +145,19 @@ def _material(
     return Material(preprocessor.transform_prepared(prepared), y, weight, preprocessor), task
 
 
+def learns_in_parts(prepared: PreparedRows) -> bool:
+    """Whether all rows of a window larger than memory train."""
+    return prepared.large is not None and prepared.large["how"] == "parts"
+
+
 def _fit(
-    settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path, kept: Make | None
+    settings: ModelSettings,
+    task: Task,
+    metric: Metric,
+    material: Material,
+    config_dir: Path,
+    kept: Make | None,
+    whole: tuple[Path, Schema] | None = None,
 ) -> Fitted:
     def make(params: Mapping[str, Any]) -> Any:
         if kept is not None:
@@ -168,7 +182,10 @@ def _fit(
             params, trials = search_params(make, search, task, metric, X, y, weight, seed, native, rule)
         estimator = make(params)
         _refuse_without_probabilities(settings, metric, estimator)
-        weighted = fit_weighted(task, estimator, X, y, weight, seed)
+        if whole is None:
+            weighted = fit_weighted(task, estimator, X, y, weight, seed)
+        else:
+            weighted = fit_in_parts(estimator, whole[0], task, whole[1], material.preprocessor, seed)
     except InvalidParameterError as error:
         raise Refused(f"estimator {settings.estimator.type!r}: {error}") from error
     single_threaded(estimator)
@@ -217,11 +234,11 @@ def _training(
         notes.append(f"decision names {', '.join(map(repr, unknown))}, of which no training row is")
     return {
         "format": 1,
-        "rows": len(material.y),
+        "rows": prepared.large["train"]["of"] if prepared.large and learns_in_parts(prepared) else len(material.y),
         "snapshots": prepared.snapshots,
         "cut_time": prepared.cut_time,
         "window": prepared.window,
-        "prepare": {name: getattr(prepared, name) for name in PreparedRows.__struct_fields__ if name != "cpu_s"},
+        "prepare": _kept(prepared),
         "seed": settings.estimator.seed,
         "threads": settings.limits.train_threads,
         "classes": None if task.classes is None else list(task.classes),
@@ -235,6 +252,12 @@ def _training(
         "features": list(material.preprocessor.feature_names),
         "notes": notes,
     }
+
+
+def _kept(prepared: PreparedRows) -> dict[str, Any]:
+    """What training.json has of them; of a window larger than memory alone what was drawn of it."""
+    found = {name: getattr(prepared, name) for name in PreparedRows.__struct_fields__ if name != "cpu_s"}
+    return {name: value for name, value in found.items() if name != "large" or value is not None}
 
 
 def _prepared_by(preprocessor: Preprocessor) -> dict[str, Any]:

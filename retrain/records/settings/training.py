@@ -6,6 +6,11 @@ from pydantic import Field, model_validator
 
 from retrain.records.settings.units import Duration, Frozen, Size
 
+LIBRARIES_BYTES = 600_000_000
+"""About what the libraries take of a training's address space."""
+ROWS_SHARE = 16
+"""Rows are held several times over while they are prepared, encoded, binned and fitted."""
+
 
 class WindowSettings(Frozen):
     """Which rows train: all, those of the last duration or files, all with decaying weights, or whichever of these the
@@ -23,6 +28,9 @@ class WindowSettings(Frozen):
     """For `decay`: a row so many files back weighs half."""
     max_rows: int = Field(default=2_000_000, ge=100)
     """Only the newest so many rows train."""
+    large: Literal["sample", "parts"] = "sample"
+    """What trains of a [window that is larger than memory](large-windows.md), as `limits.train_data` says: a stratified
+    `sample` of its rows, or all of them in `parts`, by an estimator with `partial_fit`."""
     holdout_min_rows: int = Field(default=50, ge=10)
     """A fifth of the two newest files is held out; where that is fewer rows, of more files, and fewer than this cannot
     compare anyone."""
@@ -74,6 +82,9 @@ class LimitSettings(Frozen):
     train_memory: Size = 8 * 10**9
     """Address space of the training process, about 0.6 GB of it for the libraries; one that is too small for them is
     told at the first training."""
+    train_data: Size | None = None
+    """Bytes of rows, as they are in memory, that a training may hold; a larger window is [prepared in
+    pieces](large-windows.md). Without it a sixteenth of what `train_memory` leaves beside the libraries."""
     train_threads: int = Field(default=1, ge=1)
     """Threads of the training process."""
     max_file: Size = 50 * 10**9
@@ -85,3 +96,9 @@ class LimitSettings(Frozen):
     read_time: Duration = 3600.0
     """A file that takes longer to read is refused, unless its folder does not answer. Files of other models wait for it
     only while those of another one take long, too."""
+
+    @property
+    def train_bytes(self) -> int:
+        """The bytes of rows that a training may hold."""
+        beside = max(0, int(self.train_memory) - LIBRARIES_BYTES)
+        return beside // ROWS_SHARE if self.train_data is None else int(self.train_data)
