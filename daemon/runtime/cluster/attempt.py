@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,16 @@ def main() -> None:
     parent = parser.parse_args().parent
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     end_with_parent(parent, signal.SIGTERM)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is logged and printed keeps clear of them
     with asyncio.Runner() as runner:
         children = Children(runner)
         try:
             while select.select([0], [], [], IDLE_S)[0] and (line := sys.stdin.buffer.readline()):
                 with _folder() as folder:
                     answer = attempt(msgspec.json.decode(line, type=Parcel), folder, children)
-                sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-                sys.stdout.buffer.flush()
+                answers.write(msgspec.json.encode(answer) + b"\n")
+                answers.flush()
         finally:
             children.close()
 
@@ -97,6 +100,10 @@ def attempt(parcel: Parcel, folder: Path, children: Children) -> Answer:
     except (DriftdError, OSError) as error:
         kind = "refused" if isinstance(error, Refused) else "retry"
         return Answer(error={"kind": kind, "message": f"on {platform.node()}: {error}"})
+    except Exception as error:
+        told = {"detail": "".join(traceback.format_exception(error))[-4000:], "raised": True}
+        message = f"on {platform.node()}: {type(error).__name__}: {error}"
+        return Answer(error={"kind": "failed", "message": message, **told})
 
 
 def _refuse_unlike(parcel: Parcel) -> None:

@@ -67,7 +67,10 @@ class ClusterWorker:
         except WorkerError as error:
             message = f"{operation.name} on {worker}: {error.message}"
             raise WorkerError(error.kind, message, error.detail, error.raised) from None
-        answer = msgspec.json.decode(collected.text, type=Answer)
+        try:
+            answer = msgspec.json.decode(collected.text, type=Answer)
+        except msgspec.MsgspecError as error:
+            raise WorkerError("retry", f"{operation.name} on {worker}: the answer cannot be read: {error}") from None
         if answer.error is not None:
             raise WorkerError(**answer.error)
         if parcel.work:
