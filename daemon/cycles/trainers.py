@@ -2,12 +2,13 @@
 names."""
 
 import asyncio
+import time
 from typing import TypeVar
 
 from daemon.ledger import cycles
 from daemon.runtime.cluster.client import ClusterWorker, Work
 from daemon.runtime.cluster.files import Exchange, FolderExchange, StoreExchange
-from daemon.runtime.cluster.requests import LOCAL, scheduler_of
+from daemon.runtime.cluster.requests import LOCAL, REPLAY, scheduler_of
 from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.log import get_logger
 from daemon.runtime.worker.process import Limits, Worker
@@ -20,6 +21,7 @@ log = get_logger()
 R = TypeVar("R", bound=Result)
 TRAINER_NICE = 19
 TRAINER_OOM_SCORE = 500
+REPLAY_S = 7 * 86400.0
 REMOTE = Stage.PREPARE, Stage.TRAIN, Stage.EVALUATE
 """What publishes or adopts is done here, where it has to be."""
 
@@ -71,6 +73,16 @@ def exchange_of(shared: Shared) -> Exchange:
     return FolderExchange(folder)
 
 
+def is_old(folder: str) -> bool:
+    """Whether it is of no replay that may be going on.
+
+    >>> is_old("7"), is_old("replay-1700000000-ab"), is_old(f"replay-{time.time():.0f}-ab")
+    (True, True, False)
+    """
+    begun = folder.removeprefix(REPLAY).partition("-")[0]
+    return not (folder.startswith(REPLAY) and begun.isdigit() and time.time() - int(begun) < REPLAY_S)
+
+
 async def clear_exchange(shared: Shared) -> None:
     """Delete what is on its way for nobody: of cycles that are over, and what attempts that were given up put since."""
     if shared.config.service.executor == LOCAL:
@@ -81,7 +93,7 @@ async def clear_exchange(shared: Shared) -> None:
         found = list(exchange.names())
         with shared.ledger.connect() as conn:
             going = {str(cycle.id) for cycle in cycles.unfinished(conn)}
-        exchange.delete([name for name in found if name.partition("/")[0] not in going])
+        exchange.delete([name for name in found if (folder := name.partition("/")[0]) not in going and is_old(folder)])
 
     try:
         await asyncio.to_thread(clear)

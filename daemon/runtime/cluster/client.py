@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 from uuid import uuid4
 
 import msgspec
@@ -22,6 +22,16 @@ from retrain.records.errors import DriftdError, Refused
 R = TypeVar("R", bound=Result)
 CLEAR_S = 60.0
 """So much longer than the work may take its answer is waited for: files come and go."""
+
+
+class Courier(Protocol):
+    """Who speaks with the scheduler."""
+
+    async def call(self, request: Request[R], timeout_s: float | None = None, limit: str = "") -> R:
+        """As of a `Worker` whose role it is."""
+
+    async def close(self) -> None:
+        """Let go of the cluster."""
 
 
 @dataclass
@@ -46,10 +56,8 @@ class ClusterWorker:
     folder: str
     wait_s: float
     placed: Callable[[str], None] = lambda _: None
+    courier: Courier = field(default_factory=lambda: Worker("courier", Limits(nice=0)))
     digests: Digests = field(default_factory=Digests)
-
-    def __post_init__(self) -> None:
-        self._courier = Worker("courier", Limits(nice=0))
 
     async def call(self, request: Request[R], timeout_s: float | None = None, limit: str = "") -> R:
         """The result of a request; WorkerError as of a `Worker`, and where the worker, the scheduler or what came back
@@ -60,10 +68,10 @@ class ClusterWorker:
         key = f"driftd-{self.folder}-{operation.name}-{uuid4().hex}"
         text = msgspec.json.encode(parcel).decode()
         submitted = SubmitRequest(scheduler=self.scheduler, key=key, text=text, wait_s=self.wait_s)
-        worker = (await self._courier.call(submitted, self.wait_s + CLEAR_S, "executor_wait")).worker
+        worker = (await self.courier.call(submitted, self.wait_s + CLEAR_S, "executor_wait")).worker
         self.placed(worker)
         try:
-            collected = await self._courier.call(CollectRequest(key=key), timeout_s + CLEAR_S, limit)
+            collected = await self.courier.call(CollectRequest(key=key), timeout_s + CLEAR_S, limit)
         except WorkerError as error:
             message = f"{operation.name} on {worker}: {error.message}"
             raise WorkerError(error.kind, message, error.detail, error.raised) from None
@@ -81,7 +89,7 @@ class ClusterWorker:
 
     async def close(self) -> None:
         """Let go of the cluster; what it was doing is not waited for."""
-        await self._courier.close()
+        await self.courier.close()
 
     def _pack(self, op: str, request: Request[Any], seconds: float, limit: str) -> Parcel:
         return pack(

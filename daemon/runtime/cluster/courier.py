@@ -11,7 +11,10 @@ from typing import Any
 
 from daemon.runtime.cluster import task
 from daemon.runtime.cluster.requests import CollectRequest, CollectResult, Scheduler, SubmitRequest, SubmitResult
-from retrain.records.errors import Refused, Retry
+from retrain.records.errors import DriftdError, Refused, Retry
+
+Failed = DriftdError
+"""What all of this raises."""
 
 CONNECT_S = 10.0
 FIRST_LOOK_S, LOOK_S = 0.02, 1.0

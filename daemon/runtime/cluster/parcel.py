@@ -93,7 +93,7 @@ def pack(
     settings: ModelSettings = request.settings  # type: ignore[attr-defined]
     code = own_code(settings, config_dir)
     return Parcel(
-        op=op, args=to_json(request, lambda path: by_root(path, roots)),
+        op=op, args=to_json(request, lambda path: str(path) if path == config_dir else by_root(path, roots)),
         roots={name: str(root) for name, root in roots.items()}, files=files, exchange=exchange.uri, folder=folder,
         work="" if work is None else by_root(work, roots),
         code=[SentFile(str(path), digests.of(path), path.stat().st_size) for path in code], versions=about(), **limits,

@@ -6,9 +6,12 @@ import msgspec
 
 from daemon.config.config import Config
 from daemon.config.contradictions import below
-from retrain.operations import Request, Result
+from retrain.operations import Json, Request, Result
+from retrain.records.settings import ModelSettings
 
 LOCAL = "local"
+REPLAY = "replay-"
+"""How the folder of a replay's files begins in an exchange; then comes when it began (Unix seconds)."""
 
 
 class Scheduler(msgspec.Struct, frozen=True):
@@ -56,6 +59,28 @@ class CollectRequest(Request[CollectResult], frozen=True, kw_only=True):
     """Wait for the answer of what was submitted under a key."""
 
     key: str
+
+
+class ReplayResult(Result, frozen=True, kw_only=True):
+    """A played variant as plain JSON values."""
+
+    run: Json
+
+
+class ReplayRequest(Request[ReplayResult], frozen=True, kw_only=True):
+    """Play a variant of a replay: the files are cut into batches as `source` says. The other keys are those of
+    `daemon.tools.replay.subject: Request`; `times` are its LabelTimes."""
+
+    files: tuple[Path, ...]
+    settings: ModelSettings
+    source: ModelSettings
+    config_dir: Path
+    batches: int | None
+    initial: int
+    times: Json
+    approve_classes: bool = False
+    ignore: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def scheduler_of(config: Config) -> Scheduler | None:

@@ -7,7 +7,14 @@ from importlib import import_module
 from typing import Any, Literal
 
 from daemon.reading import operations as reading
-from daemon.runtime.cluster.requests import CollectRequest, CollectResult, SubmitRequest, SubmitResult
+from daemon.runtime.cluster.requests import (
+    CollectRequest,
+    CollectResult,
+    ReplayRequest,
+    ReplayResult,
+    SubmitRequest,
+    SubmitResult,
+)
 from daemon.runtime.memory import load_libraries
 from daemon.runtime.registries import MirrorRequest, MirrorResult
 from retrain import operations as model
@@ -67,6 +74,7 @@ OPERATIONS = (
     Operation("mirror", MirrorRequest, MirrorResult, "daemon.registry.mirror:mirror", "mirror"),
     Operation("submit", SubmitRequest, SubmitResult, "daemon.runtime.cluster.courier:submit", "courier"),
     Operation("collect", CollectRequest, CollectResult, "daemon.runtime.cluster.courier:collect", "courier"),
+    Operation("replay", ReplayRequest, ReplayResult, "daemon.tools.replay.remote:play", "trainer"),
     Operation(
         "check",
         model.CheckRequest,

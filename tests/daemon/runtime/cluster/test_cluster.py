@@ -1,6 +1,7 @@
 """Faults of a real Dask cluster: each is an error with its reason for who called, and nothing goes on or is left."""
 
 import asyncio
+import json
 import os
 import subprocess
 import threading
@@ -8,8 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from dask_cluster import Cluster, needs_dask, running_cluster
+from daemon_harness import in_own_process
+from dask_cluster import Cluster, attempts_folder, needs_dask, running_cluster
 from helpers import PATIENCE_S, wait_for
 
 from daemon.runtime.cluster import courier
@@ -177,6 +182,47 @@ def test_a_killed_attempt_or_child_is_told(cluster: Cluster, ask: Callable[..., 
             os.kill(pid, 9)
     error = asked.failed()
     assert error.kind == "died" and "killed by signal 9" in error.message
+
+
+def test_variants_of_a_replay_are_played_by_the_workers(cluster: Cluster, tmp_path: Path) -> None:
+    """With the results that they have here, but for the seconds; nothing is left."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=1500)
+    history = tmp_path / "history.parquet"
+    pq.write_table(pa.table({"x": x, "y": np.where(x * np.where(np.arange(1500) < 700, 1, -1) > 0, "a", "b")}), history)
+    model = '[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\nestimator.params = { max_iter = 5 }\n'
+    for name, text in (
+        ("here", model), ("there", f'[service]\nexecutor = "{cluster.address}"\n{model}'),
+        ("eager", f"{model}triggers.regret = 0.1\n"), ("other", f'{model}[models.m.columns]\nx = "number"\ny = "category"\n'),
+    ):  # fmt: skip
+        (tmp_path / f"{name}.toml").write_text(text)
+    variants = [word for name in ("eager", "other") for word in ("--variant", str(tmp_path / f"{name}.toml"))]
+    found = {}
+    for name in ("here", "there"):
+        asked = [
+            "-c",
+            str(tmp_path / f"{name}.toml"),
+            "replay",
+            str(history),
+            "--batches",
+            "10",
+            "--baselines",
+            "none",
+            "--json",
+        ]
+        done = in_own_process([*asked, *variants])
+        assert done.returncode == 0, done.stderr
+        found[name] = without_seconds(json.loads(done.stdout)["variants"])
+    assert found["here"] == found["there"] and len(found["here"]) == 2
+    assert attempts_folder(cluster.temporary).is_dir(), "the workers did nothing"
+    assert not cluster.attempts() and not list(cluster.temporary.glob("driftd-replay-*"))
+
+
+def without_seconds(value: Any) -> Any:
+    """The same without what depends on the clock."""
+    if isinstance(value, dict):
+        return {key: without_seconds(one) for key, one in value.items() if "seconds" not in key}
+    return [without_seconds(one) for one in value] if isinstance(value, list) else value
 
 
 def test_a_scheduler_that_is_not_there_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class Here(ClusterWorker):
         self.done: list[str] = []
         self._texts: dict[str, str] = {}
         self.change = lambda text: text
-        self._courier = self  # type: ignore[assignment]
+        self.courier = self
         self.call_here = super().call
 
     async def call(self, request: Any, timeout_s: float | None = None, limit: str = "") -> Any:
