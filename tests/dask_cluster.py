@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,24 @@ from helpers import PATIENCE_S, answer_of, wait_for
 
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="Dask is not installed: pip install 'driftd[dask]'"
+)
+
+
+UNSHARE = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+
+
+def hide(folder: Path | None) -> list[str]:
+    """The begin of a command that sees an empty folder in place of that one."""
+    return [] if folder is None else [*UNSHARE, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(folder)]
+
+
+def _can_hide() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        return shutil.which("unshare") is not None and subprocess.call([*hide(Path(folder)), "true"]) == 0
+
+
+can_hide = pytest.mark.skipif(
+    not _can_hide(), reason="this user may not mount, to have a worker that sees another disk"
 )
 
 
@@ -44,13 +63,19 @@ class Cluster:
         where = ["--host", f"{self.scheme}://127.0.0.1", "--port", str(self.port)]
         self.scheduler = self._start("scheduler", *where)
 
-    def start_worker(self, **environment: str) -> "subprocess.Popen[bytes]":
-        """One that runs one task at a time, and is not started again when it dies."""
+    def start_worker(self, hidden: Path | None = None, **environment: str) -> "subprocess.Popen[bytes]":
+        """One that runs one task at a time, and is not started again when it dies; of a folder that is `hidden` it sees
+        nothing, as on another host."""
         place = f"{self.scheme}://127.0.0.1:{self.port}"
         more = ["--nthreads", "1", "--no-nanny", "--local-directory", str(self.folder), "--death-timeout", "60"]
-        made = self._start("worker", place, "--host", "127.0.0.1", *more, **environment)
+        made = self._start("worker", place, "--host", "127.0.0.1", *more, before=hide(hidden), **environment)
         self.workers.append(made)
         return made
+
+    def registered(self) -> int:
+        """How many times a worker was taken by the scheduler."""
+        log = self.folder / "worker.log"
+        return log.read_text().count("Registered to") if log.exists() else 0
 
     def kill_worker(self, which: int = 0) -> None:
         """As by the kernel."""
@@ -80,11 +105,13 @@ class Cluster:
         """Whether no attempt's process or folder is left, within that time."""
         return answer_of(lambda: not self.working() and not self.attempts(), within_s)
 
-    def _start(self, command: str, *options: str, **environment: str) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, command: str, *options: str, before: Sequence[str] = (), **environment: str
+    ) -> "subprocess.Popen[bytes]":
         known = dict(os.environ, TMPDIR=str(self.temporary), OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), **environment)
         log = (self.folder / f"{command}.log").open("ab")
         return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.dask_{command}", *options, *self.options, "--no-dashboard"],
+            [*before, sys.executable, "-m", f"distributed.cli.dask_{command}", *options, *self.options, "--no-dashboard"],
             stdout=log, stderr=log, env=known, cwd=self.folder,
         )  # fmt: skip
 
@@ -105,7 +132,7 @@ def running_cluster(workers: int = 1, options: Sequence[str] = (), scheme: str =
             cluster.start_scheduler()
             for _ in range(workers):
                 cluster.start_worker()
-            wait_for(lambda: (cluster.folder / "worker.log").read_text().count("Registered to") >= workers)
+            wait_for(lambda: cluster.registered() >= workers)
             yield cluster
         finally:
             cluster.close()

@@ -6,7 +6,6 @@ from daemon.config.config import Config
 from daemon.runtime.cluster import courier
 from daemon.runtime.cluster.requests import scheduler_of
 from daemon.runtime.cluster.task import about
-from daemon.runtime.stores import configured_store
 from drift.notation import counted
 from retrain.records.errors import DriftdError
 
@@ -39,7 +38,5 @@ def executor_told(config: Config) -> Iterator[tuple[str, str, str]]:
     if not unlike:
         versions = f"driftd {here['driftd']}, Python {here['python']}, scikit-learn {here['scikit-learn']}"
         yield "ok", f"{scheduler.address}: {counted(len(workers), 'worker')}, alike: {versions}", ""
-    through = (
-        "its [service] store" if configured_store(config) is not None else f"{config.state_dir}, which they have to see"
-    )
+    through = config.service.store or f"{config.state_dir}, which they have to see"
     yield "ok", f"files go to the cluster's workers through {through}", ""

@@ -23,9 +23,9 @@ class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
     the hosts that notifications go to, None of a URL that is kept elsewhere, `asked` those of databases that rows come
     from, `kept` that of the database that keeps the ledger, `stored` that of object stores, `told` those that are told
-    of versions and cycles, `worked` that of the scheduler of a cluster; `databases` are the folders of those that are files; `programs` are run after promotions;
-    `results` are the folders that results of scored files appear in; `prefixes` are those of object stores that data
-    are in; `log_dir` is that of the log file, if there is one."""
+    of versions and cycles, `worked` that of a cluster's scheduler; `databases` are the folders of those that are files;
+    `programs` are run after promotions; `results` are the folders that results of scored files appear in; `prefixes`
+    are those of object stores that data are in; `log_dir` is that of the log file, if there is one."""
 
     driftd: Path
     config: Path

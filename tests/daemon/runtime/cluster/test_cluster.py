@@ -130,7 +130,7 @@ def test_another_worker_that_is_given_the_task_ends_it(cluster: Cluster, ask: Ca
     """Dask gives a dead worker's task to another one, which notices that nobody waits for it."""
     asked = ask()
     cluster.start_worker()
-    wait_for(lambda: (cluster.folder / "worker.log").read_text().count("Registered to") >= 2)
+    wait_for(lambda: cluster.registered() >= 2)
     cluster.kill_worker()
     assert "was lost" in asked.failed().message
     assert is_idle(cluster)
