@@ -2,6 +2,7 @@
 
 Importing them costs nothing: who asks needs neither NumPy nor the function that answers."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -32,22 +33,26 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unkn
     """The arguments of an operation that gives an R."""
 
 
-def to_json(value: msgspec.Struct) -> Json:
-    """As plain JSON values; paths as text, also those that are no valid UTF-8."""
-    plain: Json = msgspec.to_builtins(value, enc_hook=_plain)
+def to_json(value: msgspec.Struct, path: Callable[[Path], str] = str) -> Json:
+    """As plain JSON values; paths as text, also those that are no valid UTF-8: by `path`."""
+    plain: Json = msgspec.to_builtins(value, enc_hook=lambda one: path(one) if isinstance(one, Path) else _plain(one))
     return plain
 
 
-def from_json(value: Any, kind: type[T]) -> T:
+def from_json(value: Any, kind: type[T], path: Callable[[str], Path] = Path) -> T:
     """The inverse of `to_json`; ValueError names what does not fit. A request may have no other keys; of results they
     are passed over, for what is stored in the ledger may be another driftd's."""
-    return msgspec.convert(value, kind, dec_hook=_typed, str_keys=True)
+
+    def typed(kind: type[Any], value: Any) -> Any:
+        return path(value) if kind is Path else _typed(kind, value)
+
+    return msgspec.convert(value, kind, dec_hook=typed, str_keys=True)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, ModelSettings):
         return value.model_dump(mode="json")
-    if isinstance(value, Path | str):
+    if isinstance(value, str):
         return str(value)
     if isinstance(value, float):
         return float(value)  # NumPy's, which json takes for one as well

@@ -17,6 +17,7 @@ from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import SESSION, WRONG_USE, Exit, refusal_is_failure
 
 if TYPE_CHECKING:
+    from daemon.config.config import Config
     from daemon.tools.replay.subject import Request, Subject
 
 BASELINE = re.compile(r"^(never|every([1-9]\d*)?)$")
@@ -144,7 +145,10 @@ def replay(
     subject = with_time(_subject(files, target, task, config, model), time)
     subject = replace(subject, ignore=tuple(ignore or ()), columns=tuple(columns or ()))
     variants = _variants(variant or [], subject, model)
-    result = _run(Request(files, subject, batches, initial, late.times(), names, variants, suggest, approve_classes))
+    executor = _executor(config) if variants else None
+    result = _run(
+        Request(files, subject, batches, initial, late.times(), names, variants, suggest, approve_classes, executor)
+    )
     from daemon.reports.replay_text import render
     from drift.report.replay import replay_page
 
@@ -206,6 +210,15 @@ def _configured(path: Path, model: str | None, target: str, task: str) -> "Subje
         raise Exit(WRONG_USE, str(error), names_file=True) from None
     with refusal_is_failure():
         return configured_subject(config, model, target, task)
+
+
+def _executor(path: Path | None) -> "Config | None":
+    """The configuration, where variants are played elsewhere by it."""
+    from daemon.config.config import load_config
+
+    path = path or SESSION.config_path
+    config = load_config(path) if path.is_file() else None
+    return None if config is None or config.service.executor == "local" else config
 
 
 def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> list["Subject"]:

@@ -222,7 +222,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if failed := model["failed_cycle"]:
         print(f"  TROUBLE    cycle {failed['id']}: {printable(failed['reason'])} ({when(failed['at'])})")
     if cycle is not None:
-        print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
+        where = f" on Dask worker {cycle['worker']}" if cycle["worker"] else ""
+        print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}{where}: {cycle['trigger']}")
     elif model["waits_for"]:
         print(f"  next       {model['waits_for']}")
     trial = model["trial"]

@@ -275,6 +275,9 @@ EVENTS = (
     Event("cycle_not_opened", "info", "mode observe: a cycle would have been opened", "reason"),
     Event("cycle_opened", "info", "a retraining begins", "cycle_id trigger reason"),
     Event("stage_started", "info", "a stage of a cycle begins", "cycle_id stage attempt"),
+    Event("stage_placed", "info", "a worker of the [cluster](cluster.md) has the stage", "cycle_id worker"),
+    Event("exchange_uncleared", "warning", "files that were on their way from or to workers of the "
+        "[cluster](cluster.md) could not be deleted", "reason", "nothing: it is tried again with each cycle"),
     Event("stage_finished", "info", "a stage ended well", "cycle_id stage seconds"),
     Event("stage_failed", "warning", "a stage failed", "cycle_id stage attempt reason will_retry",
         "nothing while `will_retry`; else `reason`, often `limits.train_memory` or `train_time`"),

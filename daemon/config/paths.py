@@ -187,6 +187,11 @@ class StatePaths:
         """Unfinished work of all cycles."""
         return self.state / "work" / "cycles"
 
+    @property
+    def exchange(self) -> Path:
+        """What workers of a cluster made, until it is where it belongs."""
+        return self.state / "work" / "exchange"
+
     def promoted(self, model: str) -> Path:
         """What is to be served of a model, as a file beside the ledger."""
         return self.state / "promoted" / f"{model}.json"

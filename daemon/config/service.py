@@ -1,5 +1,6 @@
 """The section [service] of the configuration."""
 
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from daemon.config.shards import PARAMETER, why_no_shard
 from retrain.records.settings import Duration, Frozen, Size, Wait
 from retrain.records.store_uri import why_no_store
 
+DASK, DASK_TLS = "dask://", "dask+tls://"
 LEDGER_URLS = ("postgresql+psycopg", "postgresql", "postgres")
 EXPECTED_LEDGER = "expected postgresql+psycopg://USER@HOST:PORT/DATABASE"
 SERVERS_READ = "only servers read it"
@@ -52,6 +54,19 @@ class ServiceSettings(Frozen):
     `data_dir` in an object store, too, unless `data_dir_file` says otherwise."""
     store_grace: Duration = 86400.0
     """What is gone from `state_dir` goes from the store so long after that."""
+    executor: str = "local"
+    """Where cycles prepare, train and evaluate: `"local"`, in a process of this host, or on the workers of a Dask
+    cluster by the address of its scheduler, `"dask://127.0.0.1:8786"`, beyond this machine `"dask+tls://HOST:8786"`;
+    needs `driftd[dask]`. See [stages on a cluster](cluster.md)."""
+    executor_ca: str | None = None
+    """The certificate of the authority that the scheduler's is checked by; with `executor_cert` and `executor_key` what
+    `dask+tls://` needs."""
+    executor_cert: str | None = None
+    """The certificate by which driftd shows who it is."""
+    executor_key: str | None = None
+    """Its key."""
+    executor_wait: Duration = 600.0
+    """So long a stage waits for a worker that is free; then the attempt failed."""
     listen: str = "127.0.0.1:8080"
     """Where predictions are served; a [socket from systemd](operations.md) comes first."""
     workers: int = Field(default=1, ge=1, le=64)
@@ -129,6 +144,15 @@ class ServiceSettings(Frozen):
             raise ValueError(why)
         return value
 
+    @model_validator(mode="after")
+    def _executor(self) -> Self:
+        files = (self.executor_ca, self.executor_cert, self.executor_key)
+        if (why := why_no_executor(self.executor, all(files))) is not None:
+            raise ValueError(why)
+        if any(files) and not self.executor.startswith(DASK_TLS):
+            raise ValueError(f"executor_ca, executor_cert and executor_key are of {DASK_TLS}HOST:8786")
+        return self
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
@@ -142,6 +166,44 @@ class ServiceSettings(Frozen):
     def reloaded(cls) -> frozenset[str]:
         """The keys that a reload applies."""
         return frozenset(name for name, field in cls.model_fields.items() if SERVERS_READ in field.metadata)
+
+
+def why_no_executor(executor: str, has_files: bool) -> str | None:
+    """What is wrong with the address of an executor; None where nothing is. `has_files`: whether those of TLS are
+    named.
+
+    >>> why_no_executor("dask://10.0.0.7:8786", False).split("; ")[1]
+    'expected dask+tls://HOST:PORT with executor_ca, executor_cert and executor_key'
+    >>> why_no_executor("dask://[::1]:8786", False), why_no_executor("dask+tls://10.0.0.7:8786", True)
+    (None, None)
+    """
+    if executor == "local":
+        return None
+    expected = f'expected "local", "{DASK}127.0.0.1:8786" or "{DASK_TLS}HOST:8786"'
+    try:
+        parts = urlsplit(executor)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return f"executor cannot be read; {expected}"
+    is_plain = parts.path == parts.query == parts.fragment == "" and parts.username is None
+    if f"{parts.scheme}://" not in (DASK, DASK_TLS) or not host or port is None or not is_plain:
+        return f"executor is {executor!r}; {expected}"
+    needed = "executor_ca, executor_cert and executor_key"
+    if parts.scheme == "dask+tls":
+        return None if has_files else f"executor is {executor}; expected {needed} with it"
+    if not _is_loopback(host):
+        return (
+            f"executor is {executor}, beyond this machine and without TLS: who reaches a port of Dask runs code there; "
+            f"expected {DASK_TLS}HOST:PORT with {needed}"
+        )
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def why_no_ledger(url: str, secret: bool) -> str | None:

@@ -22,10 +22,11 @@ from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import adjust, commit_promotion, keep_candidate, roll_back
 from daemon.cycles.schemas import change_since, known_schema, preparation_change, schema_of
 from daemon.cycles.stages import restart_stage, stage_request
+from daemon.cycles.trainers import Trainers, clear_exchange
 from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.within import within
-from daemon.runtime.worker.process import Limits, Worker, WorkerError
+from daemon.runtime.worker.process import WorkerError
 from retrain import durable
 from retrain.operations import EvaluateResult, RecordResult, Result, StageRequest, to_json
 from retrain.planning import cycle as machine
@@ -35,8 +36,6 @@ from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.observation import Observation
 from retrain.records.outcome import Outcome, OutcomeKind
 
-TRAINER_NICE = 19
-TRAINER_OOM_SCORE = 500
 BACKLOG_PAUSE_S = 2.0
 DISK_PAUSE_S = 5.0
 LOGGED_EVERY_S = 3600.0
@@ -187,12 +186,8 @@ class CycleRunner:
 
     async def _work_off(self, cycle: Cycle) -> None:
         """In turns, which others may have while this one waits for its next attempt."""
-        shared, limits = self.context.shared, self.context.settings.limits
-        trainer = Worker(
-            "trainer",
-            Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
-            forks=shared.forks,
-        )
+        await clear_exchange(self.context.shared)
+        trainer = Trainers(self.context, cycle)
         try:
             while cycle.state is CycleState.OPEN:
                 await asyncio.sleep(self._pause_s(cycle))
@@ -201,10 +196,12 @@ class CycleRunner:
         finally:
             await trainer.close()
 
-    async def _turn(self, cycle: Cycle, trainer: Worker) -> Cycle:
+    async def _turn(self, cycle: Cycle, trainer: Trainers) -> Cycle:
         """Stages, until one has to wait, or the turn was long and another model asks for it: what takes minutes holds
-        others up for a stage, and what takes seconds is not torn apart."""
+        others up for a stage, and what takes seconds is not torn apart. What a cluster does holds nobody up."""
         shared = self.context.shared
+        if not trainer.is_here(cycle):
+            return await self._stage(cycle, trainer)
         async with shared.training_turn as turn:
             begun_s = time.monotonic()
             while True:
@@ -222,7 +219,7 @@ class CycleRunner:
         longest_s = self.context.settings.triggers.retry_after * 2 ** (cycle.attempt - 1)
         return float(max(0.0, min(cycle.not_before - self.context.now(), longest_s)))
 
-    async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
+    async def _stage(self, cycle: Cycle, trainer: Trainers) -> Cycle:
         context = self.context
         await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
@@ -249,7 +246,7 @@ class CycleRunner:
             logged = True
             await asyncio.sleep(DISK_PAUSE_S)
 
-    async def _result(self, trainer: Worker, request: StageRequest) -> Outcome:
+    async def _result(self, trainer: Trainers, request: StageRequest) -> Outcome:
         try:
             result: Result = await trainer.call(request, self.context.settings.limits.train_time, "limits.train_time")
         except WorkerError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.config.paths import StatePaths
 from daemon.cycles.promotion import link_champion, prune_versions
+from daemon.cycles.trainers import clear_exchange
 from daemon.ledger import Ledger, commands, cycles, due, forecasts, versions
 from daemon.runtime.context import ModelContext
 from retrain import durable
@@ -21,6 +22,7 @@ async def keep_tidy(context: ModelContext) -> None:
     while True:
         await context.shared.writable()
         tidy(context)
+        await clear_exchange(context.shared)
         await context.cleanup_needed.wait()
         context.cleanup_needed.clear()
 

@@ -129,7 +129,7 @@ def _model(
         "drift_episode": found.episode,
         "last_check": _last_check(found.last_check),
         "groups": groups_json(found.groups),
-        "cycle": _cycle(found.cycle),
+        "cycle": _cycle(conn, name, found.cycle),
         "failed_cycle": _failed_cycle(found.last_cycle),
         "cpu": cpu_json(found.cpu, found.without_gain),
         "trial": trial_json(conn, name, settings.task, trials.running(conn, name)) if found.on_trial else None,
@@ -296,10 +296,14 @@ def _failed_cycle(row: Row[Any] | None) -> dict[str, Any] | None:
     return {"id": row.id, "at": row.finished_at, "reason": row.reason}
 
 
-def _cycle(cycle: Cycle | None) -> dict[str, Any] | None:
+def _cycle(conn: Connection, name: str, cycle: Cycle | None) -> dict[str, Any] | None:
+    """`worker` is that of the cluster which has the stage now; None where it is done here, or waits."""
     if cycle is None:
         return None
+    told = events.newest_of_model(conn, name, ("stage_started", "stage_placed", "stage_finished", "stage_failed"))
+    is_placed = told is not None and told.event == "stage_placed" and told.fields["cycle_id"] == cycle.id
     return {
+        "worker": told.fields["worker"] if is_placed and told is not None else None,
         "id": cycle.id,
         "state": str(cycle.state),
         "stage": str(cycle.stage),

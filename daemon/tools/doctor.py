@@ -72,7 +72,7 @@ def examine(config: Config) -> list[Finding]:
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
     parts += [("the ledger", _ledger(config)), ("[service] store", _store(config)), ("[mlflow]", _mlflow(config))]
-    parts += [("[openlineage]", _openlineage(config))]
+    parts += [("[openlineage]", _openlineage(config)), ("[service] executor", _executor(config))]
     found = [Finding("ok", f"{config.path}: {counted(len(config.models), 'model')}")]
     for what, findings in parts:
         try:
@@ -185,6 +185,14 @@ def _openlineage(config: Config) -> Iterator[Finding]:
         from daemon.tools.doctor_registry import openlineage_told
 
         yield from (Finding(*told) for told in openlineage_told(config, os.environ))
+
+
+def _executor(config: Config) -> Iterator[Finding]:
+    """Whether the cluster's scheduler answers, and whether its workers have what this host has."""
+    if config.service.executor != "local":
+        from daemon.tools.doctor_cluster import executor_told
+
+        yield from (Finding(*told) for told in executor_told(config))
 
 
 def _how(destination: NotifySettings, endpoint: Endpoint) -> str:

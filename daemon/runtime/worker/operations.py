@@ -7,12 +7,20 @@ from importlib import import_module
 from typing import Any, Literal
 
 from daemon.reading import operations as reading
+from daemon.runtime.cluster.requests import (
+    CollectRequest,
+    CollectResult,
+    ReplayRequest,
+    ReplayResult,
+    SubmitRequest,
+    SubmitResult,
+)
 from daemon.runtime.memory import load_libraries
 from daemon.runtime.registries import MirrorRequest, MirrorResult
 from retrain import operations as model
 from retrain.operations import Done, Request, Result
 
-Role = Literal["analyst", "trainer", "puller", "mirror"]
+Role = Literal["analyst", "trainer", "puller", "mirror", "courier"]
 
 
 class WarmRequest(Request[Done], frozen=True, kw_only=True):
@@ -64,6 +72,9 @@ OPERATIONS = (
     Operation("forget", reading.ForgetRequest, reading.ForgetResult, "daemon.reading.forget:forget"),
     Operation("pull", reading.PullRequest, reading.PullResult, "daemon.reading.pull:pull", "puller"),
     Operation("mirror", MirrorRequest, MirrorResult, "daemon.registry.mirror:mirror", "mirror"),
+    Operation("submit", SubmitRequest, SubmitResult, "daemon.runtime.cluster.courier:submit", "courier"),
+    Operation("collect", CollectRequest, CollectResult, "daemon.runtime.cluster.courier:collect", "courier"),
+    Operation("replay", ReplayRequest, ReplayResult, "daemon.tools.replay.remote:play", "trainer"),
     Operation(
         "check",
         model.CheckRequest,

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from daemon.runtime.cluster.requests import ReplayRequest
 from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
 from daemon.tools.replay.engine import Engine
@@ -15,7 +18,11 @@ from daemon.tools.replay.source import Source, read_source
 from daemon.tools.replay.subject import Request, Subject
 from daemon.tools.replay.suggest import suggest
 from retrain.records.errors import Refused
+from retrain.records.settings import ModelSettings
 from retrain.user_code import absolute_name
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Progress = Callable[[str, int, int], None]
 """Called after each batch: what runs, how many batches are done, of how many."""
@@ -30,6 +37,8 @@ class _Replay:
     source: Source
     progress: Progress | None
     initial: int
+    elsewhere: "Future[dict[str, dict[str, Any]]] | None" = None
+    """The variants that a cluster plays."""
 
     def counter(self, what: str) -> Callable[[int], None] | None:
         """Progress of one run."""
@@ -47,12 +56,16 @@ class _Replay:
 def replay(request: Request, work: Path, progress: Progress | None = None) -> dict[str, Any]:
     """The result as plain JSON values (see docs/replay.md). Refused where the files cannot be replayed."""
     subject = request.subject
-    source = _read(request, subject, _folder(work, "policy"))
+    source = read(request, subject, _folder(work, "policy"))
     if len(source.batches) < request.initial + 2:
         reason = f"{len(source.batches)} batches are too few: {request.initial} give the first model, and two more"
         way_out = "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches"
         raise Refused(f"{reason} are needed", way_out)
     run = _Replay(request, source, progress, request.initial)
+    if request.executor is not None and request.variants:
+        from daemon.tools.replay.remote import begun
+
+        run.elsewhere = begun(request.executor, _asked(request), work)
     played = run.play(subject, "policy")
     run.initial = played.initial
     policy, metric = as_json(played), subject.settings.metric
@@ -78,15 +91,41 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
     return result
 
 
-def _read(request: Request, subject: Subject, work: Path) -> Source:
-    settings = subject.settings
-    if settings.prepare is not None:
-        prepare = absolute_name(settings.prepare, subject.config_dir)
-        settings = settings.model_copy(update={"prepare": prepare})
+def _asked(request: Request) -> dict[str, ReplayRequest]:
+    """The variants as a worker of a cluster is asked for them."""
+    return {
+        one.name: ReplayRequest(
+            files=tuple(path.absolute() for path in request.files), settings=one.settings,
+            source=_found(one if _has_own_source(request, one) else request.subject),
+            config_dir=one.config_dir.absolute(), batches=request.batches, initial=request.initial,
+            times=msgspec.to_builtins(request.times), approve_classes=request.approve_classes,
+            ignore=request.subject.ignore, columns=request.subject.columns,
+        )
+        for one in request.variants
+    }  # fmt: skip
+
+
+def _has_own_source(request: Request, variant: Subject) -> bool:
+    """Whether it reads the files otherwise than the policy does."""
+    mine = request.subject.settings
+    keys = ("columns", "time_column", "id_column", "intake")
+    return any(getattr(variant.settings, key) != getattr(mine, key) for key in keys)
+
+
+def read(request: Request, subject: Subject, work: Path) -> Source:
+    """The batches as the settings of a subject read the files."""
     return read_source(
-        request.files, settings, request.batches, work, request.initial, request.approve_classes,
+        request.files, _found(subject), request.batches, work, request.initial, request.approve_classes,
         request.subject.ignore, request.subject.columns, request.times,
     )  # fmt: skip
+
+
+def _found(subject: Subject) -> ModelSettings:
+    """Its settings, with the file of its own preparation wherever they are used."""
+    settings = subject.settings
+    if settings.prepare is None:
+        return settings
+    return settings.model_copy(update={"prepare": absolute_name(settings.prepare, subject.config_dir)})
 
 
 def _baseline(run: _Replay, name: str) -> dict[str, Any]:
@@ -103,11 +142,13 @@ def _baseline(run: _Replay, name: str) -> dict[str, Any]:
 def _variant(
     run: _Replay, subject: Subject, policy: dict[str, Any], means: dict[str, Any], greater: bool, work: Path
 ) -> dict[str, Any]:
-    settings, mine = subject.settings, run.request.subject.settings
-    source = run.source
-    if any(getattr(settings, key) != getattr(mine, key) for key in ("columns", "time_column", "id_column", "intake")):
-        source = _read(run.request, subject, _folder(work, subject.name))
-    variant = as_json(run.play(subject, subject.name, source))
+    if run.elsewhere is not None:
+        variant = run.elsewhere.result()[subject.name]
+    else:
+        source = run.source
+        if _has_own_source(run.request, subject):
+            source = read(run.request, subject, _folder(work, subject.name))
+        variant = as_json(run.play(subject, subject.name, source))
     variant["recovered"] = recovered(variant["mean"], means["never"], means["every"])
     variant["gain_over_policy"] = asdict(paired(variant["scores"], policy["scores"], greater))
     return variant | {"notes": list(subject.notes)}

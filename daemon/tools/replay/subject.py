@@ -122,3 +122,5 @@ class Request:
     variants: Sequence[Subject] = field(default_factory=tuple)
     suggest: bool = False
     approve_classes: bool = False
+    executor: Config | None = None
+    """A configuration whose `[service] executor` plays the variants; None: they are played here."""

@@ -59,6 +59,7 @@ def site_of(config: Config, user: str) -> Site:
         stored=tuple(_store_hosts(config)),
         prefixes=tuple(prefixes),
         told=_told_hosts(config),
+        worked=_executor_hosts(config),
         databases=tuple(path.parent for one in sources if (path := _database(config, one)) is not None),
     )
 
@@ -117,6 +118,11 @@ def _told_hosts(config: Config) -> tuple[str | None, ...]:
     return (*mlflow, *(() if config.openlineage is None else (urlsplit(config.openlineage.url).hostname,)))
 
 
+def _executor_hosts(config: Config) -> tuple[str | None, ...]:
+    """The host of the scheduler of a cluster, where one is named."""
+    return () if config.service.executor == "local" else (urlsplit(config.service.executor).hostname,)
+
+
 def _group_of(user: str) -> str:
     if user == USER:
         return USER
@@ -131,18 +137,18 @@ def told(site: Site) -> list[str]:
     folder."""
     folders = ", ".join(map(str, dict.fromkeys((*site.data_dirs, *site.prefixes))))
     told = [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
-    reached = (*site.reached, *site.asked, *site.kept, *site.stored, *site.told)
+    reached = (*site.reached, *site.asked, *site.kept, *site.stored, *site.told, *site.worked)
     if open_hosts(reached):
         words = (
             ("notifications go to", site.reached), ("rows come from", site.asked), ("the ledger is at", site.kept),
-            ("files are at", site.stored), ("events go to", site.told),
+            ("files are at", site.stored), ("events go to", site.told), ("stages go to", site.worked),
         )  # fmt: skip
         reasons = [f"{what} {' and '.join(names)}" for what, hosts in words if (names := open_hosts(hosts))]
         reason = f"{' and '.join(reasons)}, and systemd's rules know addresses alone"
         return [*told, f"  may reach every address (no IPAddressDeny=): {reason}"]
     words = (
         ("notifies", site.reached), ("pulls rows from", site.asked), ("has its ledger at", site.kept),
-        ("has files at", site.stored), ("tells", site.told),
+        ("has files at", site.stored), ("tells", site.told), ("has stages done by", site.worked),
     )  # fmt: skip
     return [*told, *(f"  {what} {', '.join(map(str, dict.fromkeys(hosts)))}" for what, hosts in words if hosts)]
 

@@ -23,9 +23,9 @@ class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
     the hosts that notifications go to, None of a URL that is kept elsewhere, `asked` those of databases that rows come
     from, `kept` that of the database that keeps the ledger, `stored` that of object stores, `told` those that are told
-    of versions and cycles; `databases` are the folders of those that are files; `programs` are run after promotions;
-    `results` are the folders that results of scored files appear in; `prefixes` are those of object stores that data
-    are in; `log_dir` is that of the log file, if there is one."""
+    of versions and cycles, `worked` that of a cluster's scheduler; `databases` are the folders of those that are files;
+    `programs` are run after promotions; `results` are the folders that results of scored files appear in; `prefixes`
+    are those of object stores that data are in; `log_dir` is that of the log file, if there is one."""
 
     driftd: Path
     config: Path
@@ -42,6 +42,7 @@ class Site:
     kept: tuple[str | None, ...] = ()
     stored: tuple[str | None, ...] = ()
     told: tuple[str | None, ...] = ()
+    worked: tuple[str | None, ...] = ()
     databases: tuple[Path, ...] = ()
     programs: tuple[Path, ...] = ()
     log_dir: Path | None = None
@@ -52,7 +53,7 @@ class Site:
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
     listen, is_loopback = _socket(site.listen)
-    network = "\n".join(_network(is_loopback, site.reached, site.asked, site.kept, site.stored, site.told))
+    network = "\n".join(_network(is_loopback, site))
     values = {
         "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
@@ -164,27 +165,22 @@ def open_hosts(reached: Iterable[str | None]) -> list[str]:
     return [host or "a URL in a file or a credential" for host in dict.fromkeys(reached) if _address(host) is None]
 
 
-def _network(
-    is_loopback: bool,
-    notified: tuple[str | None, ...],
-    asked: tuple[str | None, ...],
-    kept: tuple[str | None, ...],
-    stored: tuple[str | None, ...],
-    told: tuple[str | None, ...],
-) -> Iterable[str]:
-    """Whom the service may speak with: this machine and the addresses that notifications, versions and events go to,
-    rows come from and the ledger and the files are kept at, where it listens on loopback and these are addresses."""
-    reached = (*notified, *asked, *kept, *stored, *told)
+def _network(is_loopback: bool, site: Site) -> Iterable[str]:
+    """Whom the service may speak with: this machine and the addresses that notifications, versions, events and stages
+    go to, rows come from and the ledger and the files are kept at, where it listens on loopback and these are
+    addresses."""
+    reached = (*site.reached, *site.asked, *site.kept, *site.stored, *site.told, *site.worked)
     if not is_loopback:
         yield "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
         return
     if names := open_hosts(reached):
         sections = {
-            "[[notify]]": notified,
-            "a [models.NAME.source]": asked,
-            "[service] ledger": kept,
-            "an object store": stored,
-            "[mlflow] or [openlineage]": told,
+            "[[notify]]": site.reached,
+            "a [models.NAME.source]": site.asked,
+            "[service] ledger": site.kept,
+            "an object store": site.stored,
+            "[mlflow] or [openlineage]": site.told,
+            "[service] executor": site.worked,
         }
         who = " or ".join(section for section, hosts in sections.items() if hosts)
         yield f"# Every address is open, for {who} has to reach {' and '.join(names)}: close what is not to be"

@@ -140,6 +140,9 @@ def test_a_trainer_that_waits_for_its_next_attempt_gives_its_memory_back(context
     closed: list[bool] = []
 
     class Trainer:
+        def is_here(self, _: Cycle) -> bool:
+            return True
+
         async def close(self) -> None:
             closed.append(True)
 

@@ -1,0 +1,130 @@
+"""Control's side of a cluster: a request goes there as a parcel, and what comes back counts once it is here, proved."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+from uuid import uuid4
+
+import msgspec
+
+from daemon.runtime.cluster.files import Digests, Exchange, SentFile, fetch, files_below
+from daemon.runtime.cluster.parcel import MARK, Answer, Parcel, at_root, pack
+from daemon.runtime.cluster.requests import CollectRequest, Scheduler, SubmitRequest
+from daemon.runtime.worker.operations import BY_REQUEST
+from daemon.runtime.worker.process import Limits, Worker, WorkerError
+from retrain import durable
+from retrain.operations import Request, Result, from_json
+from retrain.records.errors import DriftdError, Refused
+
+R = TypeVar("R", bound=Result)
+CLEAR_S = 60.0
+"""So much longer than the work may take its answer is waited for: files come and go."""
+
+
+class Courier(Protocol):
+    """Who speaks with the scheduler."""
+
+    async def call(self, request: Request[R], timeout_s: float | None = None, limit: str = "") -> R:
+        """As of a `Worker` whose role it is."""
+
+    async def close(self) -> None:
+        """Let go of the cluster."""
+
+
+@dataclass
+class Work:
+    """What a remote attempt may use."""
+
+    threads: int
+    memory: int
+
+
+@dataclass
+class ClusterWorker:
+    """Does on a cluster what `Worker` does here, one request at a time: `call`, `close`. Paths of the requests are
+    below the `roots`, or of the user's code beside the configuration in `config_dir`; what is on its way lies in
+    `folder` of the `exchange`. `placed` hears which worker has it."""
+
+    scheduler: Scheduler
+    work: Work
+    roots: dict[str, Path]
+    config_dir: Path
+    exchange: Exchange
+    folder: str
+    wait_s: float
+    placed: Callable[[str], None] = lambda _: None
+    courier: Courier = field(default_factory=lambda: Worker("courier", Limits(nice=0)))
+    digests: Digests = field(default_factory=Digests)
+
+    async def call(self, request: Request[R], timeout_s: float | None = None, limit: str = "") -> R:
+        """The result of a request; WorkerError as of a `Worker`, and where the worker, the scheduler or what came back
+        is lost."""
+        operation = BY_REQUEST[type(request)]
+        assert timeout_s is not None, "what runs elsewhere has an end"
+        parcel = await self._beside(self._pack, operation.name, request, timeout_s, limit)
+        key = f"driftd-{self.folder}-{operation.name}-{uuid4().hex}"
+        text = msgspec.json.encode(parcel).decode()
+        submitted = SubmitRequest(scheduler=self.scheduler, key=key, text=text, wait_s=self.wait_s)
+        worker = (await self.courier.call(submitted, self.wait_s + CLEAR_S, "executor_wait")).worker
+        self.placed(worker)
+        try:
+            collected = await self.courier.call(CollectRequest(key=key), timeout_s + CLEAR_S, limit)
+        except WorkerError as error:
+            message = f"{operation.name} on {worker}: {error.message}"
+            raise WorkerError(error.kind, message, error.detail, error.raised) from None
+        try:
+            answer = msgspec.json.decode(collected.text, type=Answer)
+        except msgspec.MsgspecError as error:
+            raise WorkerError("retry", f"{operation.name} on {worker}: the answer cannot be read: {error}") from None
+        if answer.error is not None:
+            raise WorkerError(**answer.error)
+        if parcel.work:
+            await self._beside(self._take, parcel, answer.files)
+        assert answer.ok is not None, "an answer is a result or an error"
+        result: Any = from_json(answer.ok, operation.result, lambda path: at_root(path, self.roots))
+        return cast(R, result)
+
+    async def close(self) -> None:
+        """Let go of the cluster; what it was doing is not waited for."""
+        await self.courier.close()
+
+    def _pack(self, op: str, request: Request[Any], seconds: float, limit: str) -> Parcel:
+        return pack(
+            op, request, self.roots, self.exchange, self.folder, self.digests, self.config_dir, seconds=seconds,
+            limit=limit, threads=self.work.threads, memory=self.work.memory,
+        )  # fmt: skip
+
+    async def _beside(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        """In a thread; what goes wrong there is a WorkerError."""
+        try:
+            return await asyncio.to_thread(act, *arguments)
+        except (DriftdError, OSError) as error:
+            raise WorkerError("refused" if isinstance(error, Refused) else "retry", str(error)) from error
+
+    def _take(self, parcel: Parcel, files: Collection[SentFile]) -> None:
+        """Have in the work folder exactly what the attempt's had."""
+        work = at_root(parcel.work, self.roots)
+        arriving = work / ".arriving"
+        shutil.rmtree(arriving, ignore_errors=True)
+        places = {at_root(MARK + file.name, self.roots): file for file in files}
+        if any(not path.is_relative_to(work) or ".." in path.parts for path in places):
+            raise WorkerError("retry", f"what came from {self.exchange.uri} does not belong into {work}")
+        fresh = [(path, file) for path, file in places.items() if not self._is_here(path, file)]
+        for path, file in fresh:
+            fetch(self.exchange, file.at, file, arriving / path.relative_to(work))
+        for path, _ in fresh:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            durable.rename(arriving / path.relative_to(work), path, "cluster.take")
+        for path in files_below(work):
+            if path not in places:
+                path.unlink()
+        shutil.rmtree(arriving, ignore_errors=True)
+
+    def _is_here(self, path: Path, file: SentFile) -> bool:
+        try:
+            return path.stat().st_size == file.size and self.digests.of(path) == file.sha256
+        except OSError:
+            return False
