@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
@@ -129,3 +130,22 @@ def _quiet(daemon: Daemon) -> bool:
         return settled(daemon)
     except (sqlite3.Error, OSError, httpx.HTTPError):
         return False
+
+
+def test_a_kill_of_what_forks_workers_costs_an_attempt_at_most(make_daemon: Callable[..., Daemon]) -> None:
+    """The trainer dies with it, and its stage is tried again by one of the next; what is served is not touched."""
+    daemon = make_daemon(CONFIG).start()
+    first(daemon)
+    daemon.wait("model_swapped")
+    daemon.wait("cycle_finished")
+    assert daemon.process is not None
+    family = psutil.Process(daemon.process.pid).children(recursive=True)
+    (forks,) = (one for one in family if "daemon.runtime.worker.fork_server" in one.cmdline())
+    since = len(daemon.events)
+    daemon.json("retrain", "m")
+    daemon.wait("stage_started", since=since)
+    forks.kill()
+    assert "signal 9" in daemon.wait("fork_failed", since=since)["reason"]
+    daemon.wait("cycle_finished", since=since)
+    assert daemon.predict().status_code == 200
+    assert len(list(daemon.seen("fork_failed", since=since))) == 1 and not list(daemon.seen("server_died"))
