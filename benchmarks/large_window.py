@@ -31,9 +31,6 @@ on_drift = false
 on_performance = false
 [models.m.estimator]
 {estimator}
-[models.m.columns]
-colour = "category"
-label = "category"
 """
 ESTIMATORS = {
     "sample": "params = { max_iter = 50 }",
