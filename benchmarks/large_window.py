@@ -31,9 +31,6 @@ on_drift = false
 on_performance = false
 [models.m.estimator]
 {estimator}
-[models.m.columns]
-colour = "category"
-label = "category"
 """
 ESTIMATORS = {
     "sample": "params = { max_iter = 50 }",
@@ -51,7 +48,7 @@ def write(path: Path, rows: int, seed: int) -> None:
         columns["colour"] = rng.choice(["red", "green", "blue"], many)
         signal = columns["x0"] + columns["x1"] * (columns["colour"] == "red") + rng.normal(0, 0.5, many)
         table = pa.table(columns | {"label": np.where(signal > 0.3, "yes", "no")})
-        writer = writer or pq.ParquetWriter(temporary, table.schema)
+        writer = writer or pq.ParquetWriter(temporary, table.schema, use_dictionary=["colour", "label"])
         writer.write_table(table)
     assert writer is not None
     writer.close()

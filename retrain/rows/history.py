@@ -23,8 +23,8 @@ from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.answered import AnsweredRows, row_weights
 from retrain.rows.batches import newest_of
-from retrain.rows.columns import open_snapshot
 from retrain.rows.held_out import in_reservoir
+from retrain.rows.long_files import chosen_places, read_long
 from retrain.rows.pools import ALL_ROWS, POOL_ROWS, pools_of
 from retrain.rows.retype import conform
 from retrain.rows.settled import RowLabels, Settling
@@ -38,8 +38,8 @@ JUDGED_ROWS = 20_000
 """Of a longer file, so many rows in equal steps are judged."""
 POOLS_KEPT = 6
 """Pools whose rows are kept as long as the history is: the newest ones are asked for again and again."""
-LONG_FILE_BYTES, BATCH_ROWS = 50_000_000, 65_536
-"""Longer files (bytes on disk) are read so many rows at a time."""
+LONG_FILE_BYTES = 50_000_000
+"""Of longer files (bytes on disk) a piece is read at a time."""
 Mask = NDArray[np.bool_]
 
 
@@ -334,35 +334,13 @@ def _read(file: AcceptedFile, most: int, seed: int, columns: tuple[str, ...] | N
     """At most `most` rows of a snapshot in their order (a snapshot never changes): in equal steps, or where a seed is
     given at random; and which of them are of the reservoir."""
     if file.rows > most and file.snapshot.stat().st_size > LONG_FILE_BYTES:
-        return _read_long(file, most, seed, columns)
+        return read_long(file, most, seed, columns)
     table = read_snapshot(file.snapshot, columns)
     reserved = in_reservoir(table.column("__row").to_numpy(), file.place)
     if table.num_rows <= most:
         return table, reserved
-    places = _places(table.num_rows, most, seed, file)
+    places = chosen_places(table.num_rows, most, seed, file)
     return table.take(pa.array(places)).combine_chunks(), reserved[places]
-
-
-def _read_long(file: AcceptedFile, most: int, seed: int, columns: tuple[str, ...] | None) -> tuple[pa.Table, Mask]:
-    """The same of a file that is not to be in memory as a whole."""
-    with open_snapshot(file.snapshot) as opened:
-        reserved = in_reservoir(opened.read(columns=["__row"]).column(0).to_numpy(), file.place)
-        places = _places(len(reserved), most, seed, file)
-        present = set(opened.schema_arrow.names)
-        names = None if columns is None else [name for name in (*columns, "__row") if name in present]
-        batches, start = [], 0
-        for batch in opened.iter_batches(batch_size=BATCH_ROWS, columns=names):
-            inside = places[np.searchsorted(places, start) : np.searchsorted(places, start + batch.num_rows)]
-            batches.append(batch.take(pa.array(inside - start)))
-            start += batch.num_rows
-    return pa.Table.from_batches(batches).combine_chunks(), reserved[places]
-
-
-def _places(rows: int, most: int, seed: int, file: AcceptedFile) -> NDArray[np.int64]:
-    """Of so many rows, more than `most`, those that are read, ascending."""
-    if seed:
-        return np.sort(np.random.default_rng([seed, file.place]).choice(rows, most, replace=False))
-    return np.unique(np.linspace(0, rows - 1, most).astype(np.int64))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema
 from retrain.rows.duplicates import Keys, most_varied, repeated_rows, row_keys
-from retrain.rows.row_index import Rows
+from retrain.rows.row_index import Mask, Rows
 from retrain.rows.spilled_keys import ABSENT, SpilledKeys, cell_hashes
 
 JUDGED_ROWS = 300_000
 """Of so many rows at most it is judged whether chance makes equal ones."""
+MOST_JUDGED = 4 * JUDGED_ROWS
 Reading = Callable[[], Iterable[tuple[AcceptedFile, pa.Table]]]
 
 
@@ -40,25 +41,26 @@ class LargeDuplicates:
             known = np.asarray(table.column(self._key).is_valid().to_numpy())
             self._keys.add(row_keys(cell_hashes(table.column(self._key))[None, :])[known], places[known])
 
-    def dropped(self, rows: int, read: Reading, notes: list[str]) -> Rows:
-        """The places of the duplicates among so many rows; `read` gives the pieces anew."""
-        if self._how == "none":
-            return np.zeros(0, dtype=np.int64)
-        older = self._keys.older()
-        if not len(older) or not self._by_chance:
-            if len(older):
+    def dropped(self, rows: int, read: Reading, notes: list[str]) -> Mask:
+        """Which of so many rows are duplicates, by their places (n,); `read` gives the pieces anew."""
+        older = self._keys.older(rows)
+        many = int(np.count_nonzero(older))
+        if not many or not self._by_chance:
+            if many:
                 by = "id" if self._how == "id" else "all columns"
-                notes.append(f"{len(older):,} duplicate rows (by {by}) were left out")
+                notes.append(f"{many:,} duplicate rows (by {by}) were left out")
             return older
-        found, alike, judged = self._judge(rows, read)
+        places, alike, judged = self._judge(rows, read)
+        judged_by = f", as {judged:,} rows show" if judged < rows else ""
         if judged < rows:
-            judged_by = f", as {judged:,} rows show"
-            found, alike = (older, 0) if len(found) >= alike else (older[:0], len(older))
+            found, alike = (older, 0) if len(places) >= alike else (np.zeros(rows, dtype=bool), many)
         else:
-            judged_by = ""
-        if len(found):
+            found = np.zeros(rows, dtype=bool)
+            found[places] = True
+        dropped = int(np.count_nonzero(found))
+        if dropped:
             notes.append(
-                f"{len(found):,} rows that equal another one in all columns were left out: chance does not make such "
+                f"{dropped:,} rows that equal another one in all columns were left out: chance does not make such "
                 f'rows{judged_by}, they were delivered twice (`window.deduplicate = "none"` keeps them)'
             )
         if alike:
@@ -93,6 +95,8 @@ class LargeDuplicates:
             parts.append(cells[:, chosen])
             places.append(np.arange(place, place + table.num_rows)[chosen])
             place += table.num_rows
+            if sum(map(len, places)) > MOST_JUDGED:  # a few groups have most rows
+                break
         at = np.concatenate(places)
         found = repeated_rows(np.concatenate(parts, axis=1), at)
         return at[found.dropped], found.alike, len(at)

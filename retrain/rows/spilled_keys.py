@@ -1,6 +1,7 @@
 """Equal rows among more than fit in memory: 64 bits of each row's key go to files by their value, and each file is
 sorted alone. Two different keys are alike once in 2^64 pairs: of 10^8 rows, with a chance of 0.03 %."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,26 @@ class SpilledKeys:
                 with path.open("ab") as file:
                     part.tofile(file)
 
-    def older(self) -> Rows:
-        """The places of the rows whose key a later row has too."""
-        found = [np.zeros(0, dtype=np.int64)]
+    def older(self, rows: int) -> NDArray[np.bool_]:
+        """Which of so many rows, by their places (n,), have a key that a later row has too."""
+        found = np.zeros(rows, dtype=bool)
         for path in self._paths:
-            if path.exists():
-                pairs = np.fromfile(path, dtype=PAIR)
-                order = np.lexsort((pairs["place"], pairs["key"]))
-                keys, places = pairs["key"][order], pairs["place"][order]
-                found.append(places[:-1][keys[1:] == keys[:-1]])
-        return np.concatenate(found)
+            later = np.zeros(0, dtype=np.uint64)
+            for pairs in _last_first(path):
+                keys, last = np.unique(pairs["key"][::-1], return_index=True)
+                newest = np.zeros(len(pairs), dtype=bool)
+                newest[len(pairs) - 1 - last[~np.isin(keys, later)]] = True
+                found[pairs["place"][~newest]] = True
+                later = np.union1d(later, keys)
+        return found
+
+
+def _last_first(path: Path) -> Iterator[NDArray[Any]]:
+    """The pairs of a file, whose places ascend, a bucket's worth at a time, from the last on."""
+    size = path.stat().st_size // PAIR.itemsize if path.exists() else 0
+    for stop in range(size, 0, -BUCKET_ROWS):
+        start = max(0, stop - BUCKET_ROWS)
+        yield np.fromfile(path, dtype=PAIR, count=stop - start, offset=start * PAIR.itemsize)
 
 
 def cell_hashes(column: Any) -> Keys:

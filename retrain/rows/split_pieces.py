@@ -82,10 +82,10 @@ class PieceSplit:
 
     def _oldest_to_train(self, pieces: Sequence[Piece]) -> float:
         """The event time since which rows train, as many as `max_rows` lets."""
-        masks = ((piece.times, self._chosen(piece)) for piece in pieces)
-        times = [times if chosen.all() else times[chosen] for times, chosen in masks if chosen.any()]
-        most = self._settings.max_rows
-        return -np.inf if sum(map(len, times)) <= most else largest(times, most)
+        chosen, most = [(piece, self._chosen(piece)) for piece in pieces], self._settings.max_rows
+        if sum(int(np.count_nonzero(mask)) for _, mask in chosen) <= most:
+            return -np.inf
+        return largest([piece.times[mask] for piece, mask in chosen if mask.any()], most)
 
     def _held_out(self, pieces: Sequence[Piece], alone: bool, old: Collection[int] | None) -> tuple[set[int], int]:
         """The pools whose reserved rows are held out, and how many these are."""

@@ -120,7 +120,9 @@ class LargeWindow:
             sequence = np.full(len(numbers), file.seq, dtype=np.int64)
             seen = known_to_champion(self._champion, self._files, times, sequence, numbers, reserved)
             duplicates.add(table, self._index.rows)
-            self._index.add(file.seq, numbers, times, table.column(self._schema.target), reserved, seen)
+            self._index.add(
+                file.seq, max(1, file.rows), numbers, times, table.column(self._schema.target), reserved, seen
+            )
         self._collector.tell()
         if not schemas:
             raise no_labels()

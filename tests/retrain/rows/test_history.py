@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from retrain.operations import AcceptedFile
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import LabelSettings, ModelSettings
+from retrain.rows import history
 from retrain.rows.history import History
 from retrain.rows.late_labels import late_labels
 from retrain.rows.touched import LabelFiles, first_files, hashes_of
@@ -223,3 +224,20 @@ def test_the_planners_windows_count_long_files_as_several_and_configured_ones_do
     assert trained({"kind": "decay"}).column("__weight").to_numpy()[0] == 0.5
     assert trained(None, kind="decay", half_life_files=4.0).column("__weight").to_numpy()[0] == 0.5
     assert trained(None, kind="decay").column("__weight").to_numpy()[0] == 0.5 ** (4 / 6)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_long_file_gives_the_same_rows_as_if_it_were_read_whole(tmp_path, monkeypatch, seed):
+    """In equal steps or at random, with their labels, and with the same reservoir."""
+    ids = [str(k) for k in range(70_000)]
+    files = [written(tmp_path, 1, ids, [("yes", "no", None)[k % 3] for k in range(70_000)])]
+
+    def read() -> tuple[pa.Table, list[bool], int]:
+        found = History(files, SCHEMA)
+        batch = found.sample(1, seed) if seed else found.batch(1)
+        return batch.table, batch.reserved.tolist(), found.labels_known(1)
+
+    whole = read()
+    monkeypatch.setattr(history, "LONG_FILE_BYTES", 0)
+    history._KNOWN._kept.clear()
+    assert read() == whole
