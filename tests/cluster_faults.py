@@ -21,7 +21,7 @@ from dask_cluster import Cluster, running_cluster
 from helpers import PATIENCE_S, wait_for
 
 STAGES = "prepare", "train", "evaluate"
-PATIENT = f"{FAST}max_attempts = 12\n[models.m.estimator]\nparams = {{ max_iter = 150, learning_rate = 0.05 }}\n"
+PATIENT = f"{FAST}max_attempts = 12\n[models.m.estimator]\nparams = {{ max_iter = 60, learning_rate = 0.1 }}\n"
 TTL_S = 3
 """So long a worker may be silent before the scheduler takes it for lost."""
 
@@ -137,9 +137,10 @@ class Faulty:
 
         def remains() -> list[str]:
             files = [str(path) for path in exchange.rglob("*") if path.is_file()]
+            work = [path for path in (state / "work" / "cycles" / str(cycle)).glob("*") if path.name != "version"]
             return files + [
-                str(path) for path in (*self.cluster.attempts(), *(state / "work" / "cycles").glob(str(cycle)))
-            ]
+                str(path) for path in (*self.cluster.attempts(), *work)
+            ]  # a forecast may wait for the version
 
         ends = len(list(self.daemon.seen("cycle_finished", since=since, cycle_id=cycle)))
         if ends != 1:
@@ -180,7 +181,7 @@ def main() -> int:
         with running_cluster(2) as cluster:
             daemon = Daemon(folder, PATIENT, service=f'page = false\nexecutor = "{cluster.address}"')
             daemon.start()
-            drop(rows(1, 8000), daemon.data / "a.csv")
+            drop(rows(1, 3000), daemon.data / "a.csv")
             daemon.wait("cycle_finished")
             faulty = Faulty(cluster, daemon, chance)
             for number in range(options.faults):
