@@ -16,7 +16,7 @@ ON_POSTGRESQL := tests/daemon/ledger tests/daemon/intake tests/daemon/cycles $(a
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: floor hosts failover followers controls sizes mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file large-window lock clean browser screenshots power systemd wrong-labels
+.PHONY: cluster cluster-bench floor hosts failover followers controls sizes mlflow image-test engines rolling adopted-latency forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file large-window lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -83,6 +83,13 @@ IN_STORE := tests/retrain/store/test_objects.py tests/daemon/runtime/test_stored
 engines: $(VENV)/.installed-dev ## the tests of the ledger over both engines and of the object store, other rooms and stories over PostgreSQL; needs their packages; minutes
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/daemon/ledger tests/scenarios/test_postgresql_ledger.py $(IN_STORE)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ledger postgresql $(ON_POSTGRESQL)
+
+cluster: $(VENV)/.installed-dev ## stages on a real Dask cluster: tests, and faults drawn at random; minutes; CLUSTER="--faults 300 --seed 1"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/daemon/runtime/cluster tests/scenarios/test_cluster.py
+	PYTHONPATH=tests:. $(BIN)/python -m cluster_faults $(CLUSTER)
+
+cluster-bench: $(VENV)/.installed-dev ## a replay of eight variants on one and two workers, and what a training costs more there; minutes; CLUSTER_BENCH="--rows 40000"
+	PYTHONPATH=tests:. $(BIN)/python -m benchmarks.cluster $(CLUSTER_BENCH)
 
 mlflow: $(VENV)/.installed-dev $(VENV)/mlflow/.installed $(VENV)/mlflow-server/.installed ## mirror versions into a real MLflow, over kills, absences and restores; installs it, 1 GB; minutes
 	@echo "Mirroring into a real MLflow, which is started in temporary folders: some four CPU minutes"

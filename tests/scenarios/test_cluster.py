@@ -1,18 +1,22 @@
 """docs/cluster.md: a whole daemon whose stages are done by the workers of a real Dask cluster, which are killed."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from daemon_harness import FAST, Daemon, drop, rows
+from daemon_harness import FAST, ROOT, Daemon, drop, free_port, rows
 from dask_cluster import Cluster, can_hide, needs_dask, running_cluster
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 from hosts import host_maker
 from postgresql import needs_postgresql
 from s3 import S3, needs_s3
 
 pytestmark = needs_dask
+PAGE = ROOT / "docs" / "cluster.md"
 
 
 @pytest.fixture
@@ -71,6 +75,33 @@ def test_a_killed_worker_is_a_retry_with_its_reason(make_daemon: Callable[..., D
     assert placed["worker"] in daemon.cli("explain", str(done["cycle_id"])).stdout
     wait_for(lambda: not left(daemon) and not cluster.attempts())
     assert daemon.stop() == 0
+
+
+def test_the_pages_commands_make_a_cluster(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """`dask scheduler` and `dask worker` as docs/cluster.md writes them, and its executor: the doctor finds the worker,
+    and a first version is made there."""
+    page, port = PAGE.read_text("utf-8"), free_port()
+    found = re.findall(r"^```sh\n(dask (?:scheduler|worker) .*?)\n```", page, re.MULTILINE)
+    executor = re.search(r"^executor = .*$", page, re.MULTILINE)
+    assert len(found) == 2 and executor is not None
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    known = dict(os.environ, PATH=programs, PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path), OMP_NUM_THREADS="1")
+    started = [
+        subprocess.Popen(["sh", "-c", f"exec {command.replace('8786', str(port))}"], env=known, cwd=tmp_path)
+        for command in found
+    ]
+    try:
+        daemon = make_daemon(FAST, service=f"page = false\n{executor[0].replace('8786', str(port))}")
+        daemon.start()
+        wait_for(lambda: any("1 worker, alike" in one["what"] for one in daemon.json("doctor")))
+        drop(rows(1), daemon.data / "a.csv")
+        daemon.wait("stage_placed")
+        daemon.wait("version_promoted")
+        assert daemon.stop() == 0
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(PATIENCE_S)
 
 
 @can_hide

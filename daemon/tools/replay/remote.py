@@ -20,7 +20,7 @@ from daemon.runtime.worker.process import WorkerError, ask_again
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.label_times import LabelTimes
 from daemon.tools.replay.result import as_json
-from daemon.tools.replay.run import read
+from daemon.tools.replay.source import read
 from daemon.tools.replay.subject import Request, Subject
 from retrain.operations import from_json
 from retrain.records.errors import Refused

@@ -14,12 +14,10 @@ from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import paired, recovered
 from daemon.tools.replay.notes import repeated_notes, source_notes
 from daemon.tools.replay.result import as_json
-from daemon.tools.replay.source import Source, read_source
+from daemon.tools.replay.source import Source, found_settings, read
 from daemon.tools.replay.subject import Request, Subject
 from daemon.tools.replay.suggest import suggest
 from retrain.records.errors import Refused
-from retrain.records.settings import ModelSettings
-from retrain.user_code import absolute_name
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -96,7 +94,7 @@ def _asked(request: Request) -> dict[str, ReplayRequest]:
     return {
         one.name: ReplayRequest(
             files=tuple(path.absolute() for path in request.files), settings=one.settings,
-            source=_found(one if _has_own_source(request, one) else request.subject),
+            source=found_settings(one if _has_own_source(request, one) else request.subject),
             config_dir=one.config_dir.absolute(), batches=request.batches, initial=request.initial,
             times=msgspec.to_builtins(request.times), approve_classes=request.approve_classes,
             ignore=request.subject.ignore, columns=request.subject.columns,
@@ -110,22 +108,6 @@ def _has_own_source(request: Request, variant: Subject) -> bool:
     mine = request.subject.settings
     keys = ("columns", "time_column", "id_column", "intake")
     return any(getattr(variant.settings, key) != getattr(mine, key) for key in keys)
-
-
-def read(request: Request, subject: Subject, work: Path) -> Source:
-    """The batches as the settings of a subject read the files."""
-    return read_source(
-        request.files, _found(subject), request.batches, work, request.initial, request.approve_classes,
-        request.subject.ignore, request.subject.columns, request.times,
-    )  # fmt: skip
-
-
-def _found(subject: Subject) -> ModelSettings:
-    """Its settings, with the file of its own preparation wherever they are used."""
-    settings = subject.settings
-    if settings.prepare is None:
-        return settings
-    return settings.model_copy(update={"prepare": absolute_name(settings.prepare, subject.config_dir)})
 
 
 def _baseline(run: _Replay, name: str) -> dict[str, Any]:

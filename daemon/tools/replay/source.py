@@ -19,6 +19,7 @@ from daemon.reading.take import take
 from daemon.tools.column_names import listed_columns
 from daemon.tools.replay.label_times import LabelTimes
 from daemon.tools.replay.row_ids import identified, require_times
+from daemon.tools.replay.subject import Request, Subject
 from drift.notation import counted
 from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
@@ -30,6 +31,7 @@ from retrain.rows.columns import column_values
 from retrain.rows.event_times import time_span
 from retrain.rows.targets import class_column
 from retrain.rows.withheld import without_labels
+from retrain.user_code import absolute_name
 
 USUAL_BATCHES, USUAL_ROWS = 50, 100
 """How a single file is cut unless it is said; a fifth of the newest two batches is held out of the first model."""
@@ -102,6 +104,22 @@ class Source:
     def rows(self) -> int:
         """All rows that were taken in."""
         return sum(batch.rows for batch in self.batches)
+
+
+def read(request: Request, subject: Subject, work: Path) -> Source:
+    """The batches as the settings of a subject read the files."""
+    return read_source(
+        request.files, found_settings(subject), request.batches, work, request.initial, request.approve_classes,
+        request.subject.ignore, request.subject.columns, request.times,
+    )  # fmt: skip
+
+
+def found_settings(subject: Subject) -> ModelSettings:
+    """Its settings, with the file of its own preparation wherever they are used."""
+    settings = subject.settings
+    if settings.prepare is None:
+        return settings
+    return settings.model_copy(update={"prepare": absolute_name(settings.prepare, subject.config_dir)})
 
 
 def read_source(

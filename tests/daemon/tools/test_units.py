@@ -39,6 +39,13 @@ def service_of(**changes: object) -> str:
     return render(replace(SITE, **changes))[Path(NAMES["driftd.service"])]
 
 
+def test_the_scheduler_of_a_cluster_is_reached() -> None:
+    """An address opens itself, a name every address, which is said."""
+    assert "IPAddressAllow=localhost 10.0.0.7" in service_of(worked=("10.0.0.7",))
+    text = service_of(worked=("dask.example.com",))
+    assert "[service] executor has to reach dask.example.com" in text and "IPAddressDeny=any" not in text
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_units_are_those_that_are_installed(name: str) -> None:
     """systemd/ shows what `driftd install-service` writes for the usual places."""

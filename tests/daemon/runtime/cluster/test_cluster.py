@@ -17,11 +17,14 @@ from daemon_harness import in_own_process
 from dask_cluster import Cluster, attempts_folder, needs_dask, running_cluster
 from helpers import PATIENCE_S, wait_for
 
-from daemon.runtime.cluster import courier
+from daemon.config.config import load_config
+from daemon.runtime.cluster import courier, task
 from daemon.runtime.cluster.client import ClusterWorker, Work
 from daemon.runtime.cluster.files import FolderExchange
 from daemon.runtime.cluster.requests import Scheduler
 from daemon.runtime.worker.process import WorkerError
+from daemon.tools import doctor_cluster
+from daemon.tools.doctor_cluster import executor_told
 from retrain.operations import AcceptedFile, PrepareRequest
 from retrain.records.errors import Retry
 from retrain.records.schema import Column, Schema
@@ -223,6 +226,29 @@ def without_seconds(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_seconds(one) for key, one in value.items() if "seconds" not in key}
     return [without_seconds(one) for one in value] if isinstance(value, list) else value
+
+
+def test_the_doctor_tells_what_differs_on_a_worker(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that there is no worker, or no scheduler, each with what to do."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[service]\nexecutor = "{cluster.address}"\n[models.m]\ndata_dir = "d"\ntask = "regression"\ntarget = "y"\n'
+    )
+    config = load_config(path)
+    assert [level for level, _, _ in executor_told(config)] == ["ok", "ok"]
+    with monkeypatch.context() as patched:
+        patched.setattr(doctor_cluster, "about", lambda: task.about() | {"scikit-learn": "0.1"})
+        level, what, _ = next(iter(executor_told(config)))
+        assert level == "error" and "here 0.1" in what and "scikit-learn" in what
+    cluster.kill_worker()
+    wait_for(lambda: [level for level, _, _ in executor_told(config)] == ["warning"])
+    assert cluster.scheduler is not None
+    cluster.scheduler.kill()
+    monkeypatch.setattr(courier, "CONNECT_S", 0.5)
+    ((level, what, way_out),) = executor_told(config)
+    assert level == "error" and "cannot be reached" in what and "dask scheduler" in way_out
 
 
 def test_a_scheduler_that_is_not_there_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
