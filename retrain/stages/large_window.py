@@ -50,6 +50,8 @@ PIECE_BYTES, MOST_PIECE_ROWS = 32_000_000, 250_000
 GROUP_ROWS = 65_536
 """Rows of a group of the file with all rows, which an estimator that learns in parts reads at once."""
 PROBE = 100_000
+HELD_OUT_PART = 4
+"""Held-out rows are answered by several models at once: so large a part of what may be held of training rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,8 @@ class LargeWindow:
         self._files = self._collector.of_rows
         bytes_a_row = row_bytes(files)
         self._piece_rows = int(np.clip(PIECE_BYTES / max(bytes_a_row, 1.0), GROUP_ROWS // 8, MOST_PIECE_ROWS))
-        self._most = rows_within(self._settings.limits.train_bytes, bytes_a_row)
+        most = self._settings.limits.train_bytes
+        self._most = rows_within(most, bytes_a_row), rows_within(most // HELD_OUT_PART, bytes_a_row)
         self._index = RowIndex(self._schema.task == "classification")
         self._table_schema: pa.Schema | None = None
 
@@ -190,7 +193,7 @@ class LargeWindow:
             mask = self._part(split, piece, learned, part)
             strata += np.bincount(self._stratum(piece, mask, groups, labels), minlength=len(strata))
         of_label = np.arange(len(strata)) % labels
-        wanted = with_rare(quotas(strata, self._most), strata, of_label)
+        wanted = with_rare(quotas(strata, self._most[part]), strata, of_label)
         seed = seed_of([file.digest for file in self._request.files], self._settings.estimator.seed)
         names = list(self._index.codes) if self._index.is_classes else [f"quantile {at + 1}" for at in range(labels)]
         by = "class" if self._index.is_classes else "quantile of the target"
