@@ -176,7 +176,8 @@ def main() -> int:
     options = parser.parse_args()
     chance, happened, wrong = random.Random(options.seed), Counter[str](), list[str]()
     os.environ["DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL"] = f"{TTL_S}s"
-    folder = Path(tempfile.mkdtemp(prefix="driftd-cluster-"))
+    folder, daemon = Path(tempfile.mkdtemp(prefix="driftd-cluster-")), None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         with running_cluster(2) as cluster:
             daemon = Daemon(folder, PATIENT, service=f'page = false\nexecutor = "{cluster.address}"')
@@ -195,6 +196,8 @@ def main() -> int:
             daemon.stop()
             wait_for(lambda: not cluster.attempts())
     finally:
+        if daemon is not None:
+            daemon.close()
         shutil.rmtree(folder, ignore_errors=True)
     for line in (*(f"{count:4} {name}" for name, count in sorted(happened.items())), *wrong):
         print(line)
