@@ -27,7 +27,7 @@ REMOTE = Stage.PREPARE, Stage.TRAIN, Stage.EVALUATE
 
 
 class Trainers:
-    """For one cycle: `call` and `close` as of a `Worker`. `placed_on` is the cluster's worker that has the stage."""
+    """For one cycle: `call` and `close` as of a `Worker`."""
 
     def __init__(self, context: ModelContext, cycle: Cycle) -> None:
         limits, shared = context.settings.limits, context.shared
@@ -37,10 +37,10 @@ class Trainers:
             Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
             forks=shared.forks,
         )
-        scheduler, self._exchange = scheduler_of(shared.config), exchange_of(shared)
-        self.cluster = None if scheduler is None else ClusterWorker(
+        self.cluster = None if (scheduler := scheduler_of(shared.config)) is None else ClusterWorker(
             scheduler, Work(limits.train_threads, limits.train_memory), {"state": shared.config.state_dir},
-            shared.config.path.parent, self._exchange, str(cycle.id), shared.config.service.executor_wait, self._placed,
+            shared.config.path.parent, exchange_of(shared), str(cycle.id), shared.config.service.executor_wait,
+            self._placed,
         )  # fmt: skip
 
     def is_here(self, cycle: Cycle) -> bool:

@@ -11,7 +11,7 @@ from bare_model import AnalystHere, bare_model
 from daemon_harness import FEW, drop, rows
 from sqlalchemy import event
 
-from daemon.cycles import runner as runners
+from daemon.cycles import trainers
 from daemon.cycles.runner import CycleRunner
 from daemon.intake.files import Intake
 from daemon.ledger import Ledger, files, promotions
@@ -68,7 +68,7 @@ async def from_noticed_to_decided(context: ModelContext, runner: CycleRunner, pa
 def test_a_small_file_costs_few_statements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first look at it to the planner's answer, with its check, its doubts, its labels and the judgement of
     what is served."""
-    monkeypatch.setattr(runners, "Worker", AnalystHere)
+    monkeypatch.setattr(trainers, "Worker", AnalystHere)
     with bare_model(tmp_path, CONFIG, AnalystHere) as context:
         runner = CycleRunner(context, lambda: 0, lambda: None)
         _, cycle = asyncio.run(from_noticed_to_decided(context, runner, drop(rows(0), context.data_dir / "0.csv")))
