@@ -2,11 +2,14 @@
 prints the seconds of each stage, the trainer's peak of memory, and what `status` says."""
 
 import argparse
+import contextlib
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from daemon_harness import Daemon
@@ -66,26 +69,24 @@ class Peak(threading.Thread):
     def run(self) -> None:
         """Look until it is `done`."""
         while not self.done.wait(0.05):
-            found = max((_resident(pid) for pid in _trainers(self.service)), default=0)
+            found = max(map(_resident, _trainers(self.service)), default=0)
             self.peaks[self.stage] = max(found, self.peaks.get(self.stage, 0))
 
 
-def _trainers(service: int) -> list[int]:
-    children = Path(f"/proc/{service}/task/{service}/children")
-    found = [int(pid) for pid in children.read_text().split()] if children.exists() else []
-    return [pid for pid in found if b"--role\0trainer" in _read(pid, "cmdline")]
+def _trainers(service: int) -> Iterator[psutil.Process]:
+    """Forks among them, which are children of another process."""
+    for process in psutil.Process(service).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command = process.cmdline()
+            if "--role" in command and command[command.index("--role") + 1] == "trainer":
+                yield process
 
 
-def _read(pid: int, name: str) -> bytes:
+def _resident(process: psutil.Process) -> int:
     try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
-        return b""
-
-
-def _resident(pid: int) -> int:
-    fields = _read(pid, "statm").split()
-    return int(fields[1]) * 4096 if fields else 0
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def main() -> None:
