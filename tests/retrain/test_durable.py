@@ -12,6 +12,7 @@ from retrain import durable
 ROOT = Path(__file__).parent.parent.parent
 OUTSIDE = {
     "daemon/reading/take.py": "a plain name in the work folder for a data file whose own is no valid text",
+    "daemon/runtime/cluster/attempt.py": "an attempt's own folder on a cluster's worker, which goes with it",
     "daemon/tools/demo/playing.py": "the data folder of an example, into which whole files are dropped as a user drops them",
     "daemon/tools/units/place.py": "systemd's folders, not the state folder",
 }

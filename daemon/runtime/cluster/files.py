@@ -67,7 +67,7 @@ class FolderExchange:
         temporary = target.with_name(f".{uuid4().hex}")
         try:
             shutil.copyfile(path, temporary)
-            temporary.replace(target)
+            durable.publish_file(temporary, target, "cluster.put")
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -320,7 +320,8 @@ def test_fifty_forks_leave_no_descriptor_and_no_process() -> None:
         for _ in range(50):
             await (await asked(made)).close()
         await until(lambda: not server.children())
-        await until(lambda: (held(os.getpid()), held(server.pid)) == before)
+        # Fewer may be left: control may not have heard of the first one's end, nor closed what earlier tests dropped.
+        await until(lambda: held(os.getpid()) <= before[0] and held(server.pid) <= before[1])
 
     with_forks(story)
 
