@@ -9,7 +9,8 @@ from daemon_harness import Daemon, drop, rows
 
 from benchmarks.figures import Figure
 
-SETTLING_S = 10.0
+SETTLING_S = 150.0
+"""Until the analyst, which has nothing to do for two minutes, has ended."""
 WATCHED_S = 30.0
 
 

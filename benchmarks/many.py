@@ -17,7 +17,7 @@ from benchmarks.idle import AtRest, watched
 from daemon.ledger import open_ledger, tables
 
 MODELS, APART = 300, 1_000
-SETTLING_S, WATCHED_S = 90.0, 60.0
+SETTLING_S, WATCHED_S = 150.0, 60.0
 PATIENCE_S = 600.0
 PASSING = ("events", "commands", "due", "file_totals", "class_totals", "hooks", "outbox")
 """Tables that hold nothing of a model at rest, or that the ledger fills itself."""
