@@ -14,6 +14,7 @@ from benchmarks.floor.parts import PARTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, KEPT, PICTURE = DOCS / "performance.md", Path(__file__).with_name("measured.json"), DOCS / "images" / "floor.svg"
+DRAWN = "![How many times off its goal each figure is](images/floor.svg)"
 BEGIN, END = "<!-- floor: begin -->", "<!-- floor: end -->"
 
 
@@ -48,7 +49,7 @@ def write(measured: dict[str, float]) -> None:
     text = PAGE.read_text("utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    PAGE.write_text(before + "\n".join([BEGIN, *table(known), END]) + after, "utf-8")
+    PAGE.write_text(before + "\n".join([BEGIN, *table(known), "", DRAWN, END]) + after, "utf-8")
     PICTURE.write_text(picture(known), "utf-8")
 
 
