@@ -292,3 +292,14 @@ def test_dates_as_people_write_them_are_the_same_in_pieces(tmp_path):
     assert one["large"] is None and pieces["large"] is not None
     assert pieces["cut"] == one["cut"]
     assert rows_of(pieces["holdout"]) == rows_of(one["holdout"])
+
+
+def test_a_short_newest_file_does_not_hide_long_rows_before_it(tmp_path):
+    """Whether a window is large is not judged by its newest file alone."""
+    files = window(tmp_path)
+    for file in files[:-1]:
+        table = pq.read_table(file["snapshot"])
+        texts = pa.array(["long " * (1_000 if file is not files[-2] else 1)] * table.num_rows)
+        pq.write_table(table.set_column(table.column_names.index("c"), "c", texts), file["snapshot"])
+    done = run(prepare, arguments(tmp_path, files, train_data=5_000_000))
+    assert done["large"] is not None
