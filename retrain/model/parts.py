@@ -45,7 +45,7 @@ def fit_in_parts(estimator: Any, rows: Path, task: Task, schema: Schema, preproc
             y, weight = target_values(table, schema), np.asarray(table.column("__weight").to_numpy(), dtype=np.float64)
             target = np.asarray(y, dtype=np.float64) if task.classes is None else label_codes(y, task.classes)
             told = {"sample_weight": weight / largest} if takes_weights else {}
-            weighted &= takes_weights or bool(np.all(weight == weight[0]))
+            weighted &= takes_weights or bool(np.all(weight == largest))
             _learn(estimator, preprocessor.transform(table), target, classes | told)
             classes = {}
     return weighted

@@ -13,11 +13,15 @@ FEWEST_ROWS = 1_000
 
 
 def row_bytes(files: Sequence[AcceptedFile]) -> float:
-    """About the bytes that a row takes in memory, by the first rows of the newest file with rows; 0 without any."""
-    newest = next((file for file in reversed(files) if file.kind == "rows" and file.rows), None)
-    if newest is None:
-        return 0.0
-    with open_snapshot(newest.snapshot) as opened:
+    """About the bytes that a row takes in memory, by the first rows of the oldest, the middle and the newest file with
+    rows, whose are widest; 0 without any."""
+    found = [file for file in files if file.kind == "rows" and file.rows]
+    probed = {at: found[at] for at in (0, len(found) // 2, len(found) - 1)} if found else {}
+    return max(map(_bytes_of, probed.values()), default=0.0)
+
+
+def _bytes_of(file: AcceptedFile) -> float:
+    with open_snapshot(file.snapshot) as opened:
         batch = next(iter(opened.iter_batches(batch_size=PROBED_ROWS)), None)
     return 0.0 if batch is None or not batch.num_rows else pa.Table.from_batches([batch]).nbytes / batch.num_rows
 

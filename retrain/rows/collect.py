@@ -22,7 +22,7 @@ from retrain.rows.columns import column_values, open_snapshot
 from retrain.rows.event_times import event_times
 from retrain.rows.held_out import in_reservoir
 from retrain.rows.history import believed_labels, read_snapshot
-from retrain.rows.retype import as_kind, changed_kinds, conform
+from retrain.rows.retype import changed_kinds, conform
 from retrain.rows.settled import Settling
 
 
@@ -110,7 +110,8 @@ def _span(opened: Any, schema: Schema, most_rows: int) -> Span:
         numbers = pc.min_max(batch.column("__row")).as_py()
         ends.append((numbers["min"], numbers["max"]))
         if name is not None:
-            times = column_values(as_kind(batch.column(name), schema.column(name).kind), schema.column(name).kind)
+            table = conform(pa.Table.from_batches([batch]), schema)
+            times = column_values(table.column(name), schema.column(name).kind)
             present = np.asarray(times)[np.isfinite(np.asarray(times))]
             latest += [float(present.max())] if len(present) else []
     return Span((min(a for a, _ in ends), max(b for _, b in ends)), max(latest, default=None))

@@ -1,6 +1,6 @@
 """What is kept in memory of each labelled row of a window whose rows are not: its file and number, event time, label,
 and whether it is reserved, known to the champion, or a duplicate; 5 to
-13 bytes."""
+15 bytes."""
 
 from dataclasses import dataclass, field
 from typing import Any

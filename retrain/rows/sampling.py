@@ -55,13 +55,17 @@ def with_rare(found: Rows, counts: Rows, label: Rows, least: int = LEAST) -> Row
     >>> with_rare(np.array([0, 0, 9]), np.array([1, 5, 99]), np.array([0, 0, 1]))
     array([0, 2, 9])
     """
-    found = found.copy()
-    for one in np.unique(label).tolist():
-        own = np.flatnonzero(label == one)
-        for place in own[np.argsort(-counts[own], kind="stable")].tolist():
-            lacking = least - int(found[own].sum())
-            if lacking > 0:
-                found[place] = min(int(counts[place]), int(found[place]) + lacking)
+    found, order = found.copy(), np.lexsort((-counts, label))
+    starts = np.flatnonzero(np.diff(label[order], prepend=-1))
+    lacking = least - np.add.reduceat(found[order], starts)
+    for at in np.flatnonzero(lacking > 0).tolist():
+        missing = int(lacking[at])
+        for place in order[starts[at] : starts[at + 1] if at + 1 < len(starts) else None].tolist():
+            more = min(missing, int(counts[place] - found[place]))
+            found[place] += more
+            missing -= more
+            if not missing:
+                break
     return found
 
 
@@ -73,9 +77,11 @@ class Sampler:
         self._next = self._starts[:-1].copy()
         self._drawn = np.zeros(int(strata.sum()), dtype=bool)
         for place, (rows, some) in enumerate(zip(strata.tolist(), wanted.tolist(), strict=True)):
-            rng = np.random.default_rng([seed, place])
-            chosen = rng.choice(rows, some, replace=False, shuffle=False) if some < rows else np.arange(rows)
-            self._drawn[self._starts[place] + chosen] = True
+            if some == rows:
+                self._drawn[self._starts[place] : self._starts[place + 1]] = True
+            elif some:
+                rng = np.random.default_rng([seed, place])
+                self._drawn[self._starts[place] + rng.choice(rows, some, replace=False, shuffle=False)] = True
 
     def draw(self, stratum: Rows) -> Mask:
         """Which of the next n rows, by their stratum (n,), are drawn."""
@@ -96,12 +102,13 @@ def quantile_edges(probe: Floats) -> Floats:
 def drawn_of(counts: Rows, wanted: Rows, label: Rows, names: Sequence[str], by: str, seed: int) -> dict[str, Any]:
     """The record of a draw, as JSON values: `rows` of the `of` rows that there are, in so many `strata` of `by`, with
     the `seed`; `by_label` has both numbers for each of `names`, whose stratum each is (`label`, (k,))."""
-    by_label = {
-        names[one]: (int(wanted[label == one].sum()), int(counts[label == one].sum())) for one in np.unique(label)
-    }
+    drawn, known = (np.zeros(len(names), dtype=np.int64) for _ in range(2))
+    np.add.at(drawn, label, wanted)
+    np.add.at(known, label, counts)
+    by_label = {name: list(both) for name, *both in zip(names, drawn.tolist(), known.tolist(), strict=True)}
     return {
         "rows": int(wanted.sum()), "of": int(counts.sum()), "by": by, "strata": int(np.count_nonzero(counts)),
-        "seed": seed, "by_label": {name: list(found) for name, found in by_label.items()},
+        "seed": seed, "by_label": by_label,
     }  # fmt: skip
 
 

@@ -179,8 +179,7 @@ class LargeWindow:
 
     def _stratum(self, piece: Piece, mask: Mask, groups: Mapping[int, int], labels: int) -> Rows:
         label = piece.label[mask]
-        if not self._index.is_classes:
-            label = np.searchsorted(self._edges, label)
+        label = label.astype(np.int64) if self._index.is_classes else np.searchsorted(self._edges, label)
         return np.asarray(groups.get(piece.seq, 0) * labels + label, dtype=np.int64)
 
     def _drawing(self, split: PieceSplit, groups: dict[int, int], learned: Mask, part: int) -> Drawing:

@@ -1,17 +1,21 @@
 """A window that is larger than memory: prepared in pieces it is what it is in one, and a sample of it is drawn as told."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import learning
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from learning import run
+from sklearn.linear_model import SGDClassifier
 
 from retrain.records.errors import Refused
+from retrain.records.formats import Formats
 from retrain.records.schema import Column, Schema
 from retrain.rows import budget, large_duplicates, sampling
 from retrain.stages import large_window
@@ -242,3 +246,60 @@ def test_a_file_that_is_gone_amid_is_told(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"s3\.parquet"):
         run(prepare, arguments(tmp_path, files, train_data=60_000))
     assert not list((tmp_path / "work").glob("*.parquet"))
+
+
+def test_many_classes_in_many_files_are_sampled(tmp_path):
+    """A thousand classes in fifty files: each is known, and has two rows where it has so many."""
+    files, classes = [], [f"class {at}" for at in range(1_000)]
+    for seq in range(1, 51):
+        table = learning.table(learning.rows(60, seed=seq))
+        names = [classes[(seq * 60 + at) % len(classes)] for at in range(60)]
+        table = table.set_column(table.column_names.index("y"), "y", pa.array(names).dictionary_encode())
+        path = tmp_path / f"s{seq}.parquet"
+        pq.write_table(table.append_column("__row", pa.array(range(1, 61), pa.int64())), path)
+        files.append({"seq": seq, "snapshot": str(path), "digest": f"digest{seq}", "rows": 60, "kind": "rows",
+                      "accepted_at": 1e9, "own_labels": 60})  # fmt: skip
+    train = run(prepare, arguments(tmp_path, files, with_id=False, train_data=20_000))["large"]["train"]
+    assert train["strata"] > 2_000 and len(train["by_label"]) == len(classes)
+    assert all(drawn == min(2, known) for drawn, known in train["by_label"].values() if known != 1)
+
+
+def test_an_estimator_without_weights_says_so_of_parts(tmp_path, monkeypatch):
+    """Files that weigh less count alike, and the version's notes say it."""
+    learn = SGDClassifier.partial_fit
+    monkeypatch.setattr(SGDClassifier, "partial_fit", lambda self, X, y, classes=None: learn(self, X, y, classes))
+    estimator = {"type": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}}
+    for kind, is_told in ({"kind": "all"}, False), ({"kind": "decay", "half_life_files": 2}, True):
+        args = arguments(tmp_path, window(tmp_path), train_data=60_000, estimator=estimator,
+                         window={"large": "parts", **kind})  # fmt: skip
+        trained = run(train, args | {"prepared": run(prepare, args)})
+        assert trained["weighted"] is not is_told
+        assert any("takes no row weights" in note for note in trained["notes"]) is is_told
+
+
+def test_dates_as_people_write_them_are_the_same_in_pieces(tmp_path):
+    """Also of rows without one, which count as the latest of their whole file."""
+    files = window(tmp_path)
+    for file in files[:-1]:
+        table = pq.read_table(file["snapshot"])
+        days = pc.strftime(table.column("t"), "%d.%m.%Y")
+        pq.write_table(table.set_column(table.column_names.index("t"), "t", days), file["snapshot"])
+    known = replace(schema("classification"), formats=Formats(date_format=("%d.%m.%Y",))).to_json()
+    one, pieces = (
+        run(prepare, arguments(tmp_path, files, name=name, train_data=data) | {"schema": known})
+        for name, data in (("one", None), ("pieces", 60_000))
+    )
+    assert one["large"] is None and pieces["large"] is not None
+    assert pieces["cut"] == one["cut"]
+    assert rows_of(pieces["holdout"]) == rows_of(one["holdout"])
+
+
+def test_a_short_newest_file_does_not_hide_long_rows_before_it(tmp_path):
+    """Whether a window is large is not judged by its newest file alone."""
+    files = window(tmp_path)
+    for file in files[:-1]:
+        table = pq.read_table(file["snapshot"])
+        texts = pa.array(["long " * (1_000 if file is not files[-2] else 1)] * table.num_rows)
+        pq.write_table(table.set_column(table.column_names.index("c"), "c", texts), file["snapshot"])
+    done = run(prepare, arguments(tmp_path, files, train_data=5_000_000))
+    assert done["large"] is not None
