@@ -85,18 +85,23 @@ def is_old(folder: str) -> bool:
 
 
 async def clear_exchange(shared: Shared) -> None:
-    """Delete what is on its way for nobody: of cycles that are over, and what attempts that were given up put since."""
-    if shared.config.service.executor == LOCAL:
+    """Delete what is on its way for nobody: of cycles that are over, and what attempts that were given up put since.
+    Where stages run here, once: what was on its way when they did elsewhere."""
+    is_local = shared.config.service.executor == LOCAL
+    if is_local and (shared.is_exchange_clear or not (shared.store or shared.config.paths.exchange.is_dir())):
         return
 
     def clear() -> None:
         exchange = exchange_of(shared)
         found = list(exchange.names())
         with shared.ledger.connect() as conn:
-            going = {str(cycle.id) for cycle in cycles.unfinished(conn)}
+            going = set() if is_local else {str(cycle.id) for cycle in cycles.unfinished(conn)}
         exchange.delete([name for name in found if (folder := name.partition("/")[0]) not in going and is_old(folder)])
 
     try:
         await asyncio.to_thread(clear)
+        shared.is_exchange_clear = is_local
     except (StoreFailed, OSError) as error:
+        if is_local:  # the next time, if there is anything
+            return
         log.warning("exchange_uncleared", reason=str(error))

@@ -62,7 +62,7 @@ class Shared:
     """What all models share; `training` is the control group of the analyst and the trainers, if there is one, and
     `forks` makes them; `store` has the lasting files besides, where one is configured;
     `writable` is awaited before the ledger is written, `describing` writes down what servers are to know of it, and
-    `looking` has the threads that look at data folders."""
+    `looking` has the threads that look at data folders. `is_exchange_clear`: nothing is on its way to a cluster."""
 
     config: Config
     ledger: Ledger
@@ -71,6 +71,7 @@ class Shared:
     training: Path | None = None
     forks: Forks | None = None
     store: StoredState | None = None
+    is_exchange_clear: bool = False
     writable: LedgerWait = field(init=False)
     describing: Describing = field(init=False)
     looking: Looking = field(init=False, default_factory=Looking)

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from daemon.runtime.cluster.files import Exchange, SentFile, digest_of, exchange_at, fetch, files_below, is_same
-from daemon.runtime.cluster.parcel import MARK, Answer, Parcel, at_root, by_root
+from daemon.runtime.cluster.parcel import MARK, Answer, Failure, Parcel, at_root, by_root
 from daemon.runtime.cluster.task import about
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.worker.operations import BY_NAME
@@ -50,8 +50,7 @@ def main() -> None:
         children = Children(runner)
         try:
             while select.select([0], [], [], IDLE_S)[0] and (line := sys.stdin.buffer.readline()):
-                with _folder() as folder:
-                    answer = attempt(msgspec.json.decode(line, type=Parcel), folder, children)
+                answer = _answered(line, children)
                 answers.write(msgspec.json.encode(answer) + b"\n")
                 answers.flush()
         finally:
@@ -81,6 +80,20 @@ class Children:
         self._worker = None
 
 
+def _answered(line: bytes, children: Children) -> Answer:
+    """Of a parcel as it came."""
+    try:
+        parcel = msgspec.json.decode(line, type=Parcel)
+    except msgspec.MsgspecError as error:
+        here = f"this worker has driftd {about()['driftd']}, which cannot read what control sends"
+        return _failed("retry", f"on {platform.node()}: {here} ({error}); {WAY_OUT}")
+    try:
+        with _folder() as folder:
+            return attempt(parcel, folder, children)
+    except (DriftdError, OSError) as error:  # of the folder
+        return _failed("retry", f"on {platform.node()}: {error}")
+
+
 def attempt(parcel: Parcel, folder: Path, children: Children) -> Answer:
     """Do it in a folder; whatever hinders it is an error of the answer."""
     try:
@@ -95,15 +108,17 @@ def attempt(parcel: Parcel, folder: Path, children: Children) -> Answer:
         result = children.call(parcel, request)
         return Answer(ok=to_json(result, lambda path: by_root(path, roots)), files=_put(parcel, roots, exchange))
     except WorkerError as error:
-        told = {"detail": error.detail, "raised": error.raised, "cpu_s": error.cpu_s}
-        return Answer(error={"kind": error.kind, "message": error.message, **told})
+        told: dict[str, Any] = {"detail": error.detail, "raised": error.raised, "cpu_s": error.cpu_s}
+        return _failed(error.kind, error.message, **told)
     except (DriftdError, OSError) as error:
-        kind = "refused" if isinstance(error, Refused) else "retry"
-        return Answer(error={"kind": kind, "message": f"on {platform.node()}: {error}"})
+        return _failed("refused" if isinstance(error, Refused) else "retry", f"on {platform.node()}: {error}")
     except Exception as error:
-        told = {"detail": "".join(traceback.format_exception(error))[-4000:], "raised": True}
-        message = f"on {platform.node()}: {type(error).__name__}: {error}"
-        return Answer(error={"kind": "failed", "message": message, **told})
+        detail = "".join(traceback.format_exception(error))[-4000:]
+        return _failed("failed", f"on {platform.node()}: {type(error).__name__}: {error}", detail=detail, raised=True)
+
+
+def _failed(kind: Any, message: str, **told: Any) -> Answer:
+    return Answer(error=Failure(kind=kind, message=message, **told))
 
 
 def _refuse_unlike(parcel: Parcel) -> None:
@@ -155,7 +170,7 @@ def _folder() -> Iterator[Path]:
     base = Path(tempfile.gettempdir(), f"driftd-attempts-{os.geteuid()}")
     base.mkdir(mode=0o700, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.geteuid():
-        raise Refused(f"{base} is another user's", "set TMPDIR for the workers")
+        raise Retry(f"{base} is another user's", "set TMPDIR for the workers")
     with (base / ".lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         for left in base.iterdir():

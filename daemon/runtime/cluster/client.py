@@ -1,6 +1,7 @@
 """Control's side of a cluster: a request goes there as a parcel, and what comes back counts once it is here, proved."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -16,10 +17,13 @@ from daemon.runtime.cluster.requests import CollectRequest, Scheduler, SubmitReq
 from daemon.runtime.worker.operations import BY_REQUEST
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain import durable
-from retrain.operations import Request, Result, from_json
+from retrain.operations import Json, Request, Result, from_json
 from retrain.records.errors import DriftdError, Refused
 
 R = TypeVar("R", bound=Result)
+SHA256 = re.compile("[0-9a-f]{64}")
+LONGEST_MESSAGE = 4000
+"""Characters of what a worker says went wrong: the ledger keeps it."""
 CLEAR_S = 60.0
 """So much longer than the work may take its answer is waited for: files come and go."""
 
@@ -77,14 +81,15 @@ class ClusterWorker:
             raise WorkerError(error.kind, message, error.detail, error.raised) from None
         try:
             answer = msgspec.json.decode(collected.text, type=Answer)
-        except msgspec.MsgspecError as error:
-            raise WorkerError("retry", f"{operation.name} on {worker}: the answer cannot be read: {error}") from None
-        if answer.error is not None:
-            raise WorkerError(**answer.error)
+            result = None if answer.error is not None else self._result(parcel, answer.ok, operation.result)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            message = f"{operation.name} on {worker}: the answer cannot be read: {error}"
+            raise WorkerError("retry", message[:LONGEST_MESSAGE]) from None
+        if (failure := answer.error) is not None:
+            message, detail = failure.message[:LONGEST_MESSAGE], failure.detail[:LONGEST_MESSAGE]
+            raise WorkerError(failure.kind, message, detail, failure.raised, failure.cpu_s)
         if parcel.work:
             await self._beside(self._take, parcel, answer.files)
-        assert answer.ok is not None, "an answer is a result or an error"
-        result: Any = from_json(answer.ok, operation.result, lambda path: at_root(path, self.roots))
         return cast(R, result)
 
     async def close(self) -> None:
@@ -97,24 +102,41 @@ class ClusterWorker:
             limit=limit, threads=self.work.threads, memory=self.work.memory,
         )  # fmt: skip
 
+    def _result(self, parcel: Parcel, ok: Json | None, kind: type[Result]) -> Result:
+        """The result that an answer has; ValueError or MsgspecError where it has none of that kind, or names a file
+        beyond the work folder."""
+        if ok is None:
+            raise ValueError("it has neither a result nor an error")
+
+        def place(text: str) -> Path:
+            path = at_root(text, self.roots)
+            if not _is_below(path, at_root(parcel.work, self.roots)):
+                raise ValueError(f"{text} does not belong into {parcel.work}")
+            return path
+
+        return from_json(ok, kind, place)
+
     async def _beside(self, act: Callable[..., Any], *arguments: Any) -> Any:
         """In a thread; what goes wrong there is a WorkerError."""
         try:
             return await asyncio.to_thread(act, *arguments)
-        except (DriftdError, OSError) as error:
+        except (DriftdError, OSError, ValueError) as error:  # a name with a zero byte is a ValueError
             raise WorkerError("refused" if isinstance(error, Refused) else "retry", str(error)) from error
 
     def _take(self, parcel: Parcel, files: Collection[SentFile]) -> None:
-        """Have in the work folder exactly what the attempt's had."""
+        """Have in the work folder exactly what the attempt's had. Where a file lies in the exchange its digest says,
+        not the worker, which could name any file of this host."""
         work = at_root(parcel.work, self.roots)
         arriving = work / ".arriving"
         shutil.rmtree(arriving, ignore_errors=True)
         places = {at_root(MARK + file.name, self.roots): file for file in files}
-        if any(not path.is_relative_to(work) or ".." in path.parts for path in places):
+        if not all(_is_below(path, work) for path in places):
             raise WorkerError("retry", f"what came from {self.exchange.uri} does not belong into {work}")
+        if not all(SHA256.fullmatch(file.sha256) for file in files):
+            raise WorkerError("retry", f"what came from {self.exchange.uri} is not named by its SHA-256")
         fresh = [(path, file) for path, file in places.items() if not self._is_here(path, file)]
         for path, file in fresh:
-            fetch(self.exchange, file.at, file, arriving / path.relative_to(work))
+            fetch(self.exchange, f"{self.folder}/{file.sha256}", file, arriving / path.relative_to(work))
         for path, _ in fresh:
             path.parent.mkdir(parents=True, exist_ok=True)
             durable.rename(arriving / path.relative_to(work), path, "cluster.take")
@@ -128,3 +150,7 @@ class ClusterWorker:
             return path.stat().st_size == file.size and self.digests.of(path) == file.sha256
         except OSError:
             return False
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder) and ".." not in path.parts

@@ -20,8 +20,12 @@ CONNECT_S = 10.0
 FIRST_LOOK_S, LOOK_S = 0.02, 1.0
 EXTRA = "pip install 'driftd[dask]' into this environment"
 _clients: dict[Scheduler, Any] = {}
-_sent: dict[str, tuple[Any, Any, str]] = {}
-"""By the key of a task: the client, its future, and the worker that had it at first."""
+LONGEST_SAID = 1000
+"""Characters of an error."""
+MOST_ANSWER = 32 * 2**20
+"""Characters: as JSON six times as much fits into a line to control."""
+_sent: dict[str, tuple[Scheduler, Any, Any, str]] = {}
+"""By the key of a task: the scheduler, the client, its future, and the worker that had it at first."""
 
 
 def submit(request: SubmitRequest) -> SubmitResult:
@@ -30,7 +34,7 @@ def submit(request: SubmitRequest) -> SubmitResult:
         client = connected(request.scheduler)
         future = client.submit(task.run, request.text, key=request.key, pure=False, retries=0)
         until_s, pause_s = time.monotonic() + request.wait_s, FIRST_LOOK_S
-        while (worker := _worker_of(client, request.key)) is None and not future.done():
+        while not (worker := _working_on(client, request.key)) and not future.done():
             if time.monotonic() >= until_s:
                 future.cancel()
                 workers = len(client.nthreads())
@@ -40,19 +44,25 @@ def submit(request: SubmitRequest) -> SubmitResult:
                 )  # fmt: skip
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LOOK_S)
-        _sent[request.key] = client, future, worker or ""
-        return SubmitResult(worker=worker or "")
+        _sent[request.key] = request.scheduler, client, future, worker
+        return SubmitResult(worker=worker)
 
 
 def collect(request: CollectRequest) -> CollectResult:
     """The operation: wait for the answer. Retry where the worker was lost: that Dask would give the task to another one
     by itself is not waited for, since an attempt is the cycle's to count."""
-    client, future, worker = _sent.pop(request.key)
-    with _understood(next(one for one, known in _clients.items() if known is client)):
+    if request.key not in _sent:
+        raise Retry("the process that speaks with the scheduler was lost, and its task with it")
+    scheduler, client, future, worker = _sent.pop(request.key)
+    with _understood(scheduler):
         try:
             while True:
                 try:
-                    return CollectResult(text=future.result(timeout=LOOK_S), worker=worker)
+                    text = future.result(timeout=LOOK_S)
+                    if not isinstance(text, str) or len(text) > MOST_ANSWER:
+                        what = f"answered no text, or more than {MOST_ANSWER:,} characters"
+                        raise Retry(f"the Dask worker {worker} {what}")
+                    return CollectResult(text=text, worker=worker)
                 except TimeoutError:
                     now = _worker_of(client, request.key)
                     if worker and now != worker and worker not in client.nthreads() and not future.done():
@@ -74,6 +84,8 @@ def connected(scheduler: Scheduler) -> Any:
         return known
     files = {"tls_ca_file": scheduler.ca, "tls_client_cert": scheduler.cert, "tls_client_key": scheduler.key}
     named = {name: str(path) for name, path in files.items() if path is not None}
+    for path in named.values():
+        _read(path)
     security = Security(require_encryption=True, **named) if named else None
     made = Client(
         scheduler.dask_address, security=security, timeout=CONNECT_S, set_as_default=False, name="driftd",
@@ -100,6 +112,25 @@ def _worker_of(client: Any, key: str) -> str | None:
     return next((worker for worker, keys in client.processing().items() if key in keys), None)
 
 
+def _working_on(client: Any, key: str) -> str:
+    """The worker that has begun with a task; "" while it waits. Dask gives a task to a worker that is busy, too, which
+    does one after the other."""
+    worker = _worker_of(client, key)
+    if worker is None:
+        return ""
+    begun: dict[str, Any] = client.run(task.has_begun, key, workers=[worker], on_error="ignore")
+    return worker if begun.get(worker) is True else ""
+
+
+def _read(path: str) -> None:
+    """Refused where a file of TLS cannot be read: OpenSSL does not say which."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a text
+            file.read(1)
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}", "[service] executor_ca, _cert and _key name it") from None
+
+
 @contextlib.contextmanager
 def _understood(scheduler: Scheduler) -> Iterator[None]:
     """What Dask raises as Retry, in a sentence."""
@@ -113,12 +144,11 @@ def _understood(scheduler: Scheduler) -> Iterator[None]:
         if client is not None and client.status == "running":
             raise Retry(f"the scheduler {place} cancelled the task") from None
         raise Retry(f"the scheduler {place} was lost") from None
-    except FileNotFoundError as error:  # of TLS
-        raise Refused(f"{error.filename}: no such file", "[service] executor_ca, _cert and _key name it") from None
     except Exception as error:
         name = type(error).__name__
         if name == "KilledWorker":
             raise Retry(f"the Dask worker {getattr(error, 'last_worker', '')} died again and again") from None
+        said = (str(error) or name)[:LONGEST_SAID]
         if isinstance(error, OSError | TimeoutError):
-            raise Retry(f"the scheduler {place} cannot be reached: {error or name}") from None
-        raise Retry(f"the cluster {place} failed: {name}: {error}") from None
+            raise Retry(f"the scheduler {place} cannot be reached: {said}") from None
+        raise Retry(f"the cluster {place} failed: {name}: {said}") from None

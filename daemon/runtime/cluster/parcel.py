@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -40,12 +40,22 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     code: list[SentFile] = []
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """As a `WorkerError`."""
+
+    kind: Literal["refused", "retry", "failed", "late", "died"]
+    message: str
+    detail: str = ""
+    raised: bool = False
+    cpu_s: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.0
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`ok` is the result, with paths by their roots, and `files` all that the work folder has; or there is an `error`:
-    kind, message, detail, raised and cpu_s as of a `WorkerError`."""
+    """`ok` is the result, with paths by their roots, and `files` all that the work folder has; or there is an
+    `error`."""
 
     ok: Json | None = None
-    error: dict[str, Any] | None = None
+    error: Failure | None = None
     files: list[SentFile] = []
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import IO
+from typing import IO, Any
 
 LOOK_S = 0.2
 END_S = 15.0
@@ -20,6 +20,7 @@ END_S = 15.0
 ALIKE = ("driftd", "scikit-learn", "numpy", "scipy")
 """Packages that a worker has to have in the versions that control has: others would train other models."""
 RUNNING = ("running", "paused", "closing_gracefully")
+WORKED_ON = ("executing", "long-running")
 Process = subprocess.Popen[bytes]
 _free: list[Process] = []
 _turn = threading.Lock()
@@ -119,6 +120,12 @@ def about() -> dict[str, str]:
     return found
 
 
+def has_begun(key: str, dask_worker: Any) -> bool:
+    """Whether this worker works on a task; one that it has may wait for others."""
+    task = dask_worker.state.tasks.get(key)
+    return task is not None and task.state in WORKED_ON
+
+
 def _wanted() -> Callable[[], bool]:
     """Says whether the scheduler still wants this task of this worker: not once it was cancelled, its client is gone,
     or the worker is about to end. Dask itself lets what it cancels run on."""
@@ -132,7 +139,7 @@ def _wanted() -> Callable[[], bool]:
 
     def wanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is not None and task.state in ("executing", "long-running") and worker.status.name in RUNNING
+        return task is not None and task.state in WORKED_ON and worker.status.name in RUNNING
 
     return wanted
 

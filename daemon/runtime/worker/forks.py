@@ -23,6 +23,8 @@ FORKED_S = 60.0
 """So long a fork may take; milliseconds, where the server is not stopped."""
 AGAIN_S = 60.0
 """After a start that failed the next is tried no sooner."""
+TRIES = 2
+"""So many servers may end when they are asked for the same fork: with each goes a second or two."""
 END_S = 5.0
 ROOM = 160
 """Characters by which a worker's command line is longer than the server's."""
@@ -184,7 +186,9 @@ class Forks:
 
     async def fork(self, arguments: list[str], environment: dict[str, str], longest_line: int) -> Fork | None:
         """A worker with these arguments of its own, and its whole environment; None where there can be none."""
-        while (server := await self._ready()) is not None:
+        for _ in range(TRIES):
+            if (server := await self._ready()) is None:
+                return None
             try:
                 fork = await _asked(server, longest_line)
             except TimeoutError:
@@ -200,6 +204,7 @@ class Forks:
                 first = {"arguments": [*arguments, "--parent", str(server.process.pid)], "environment": environment}
                 fork.stdin.write((json.dumps(first) + "\n").encode())
                 return fork
+        self._not_before_s = time.monotonic() + AGAIN_S
         return None
 
     async def close(self) -> None:

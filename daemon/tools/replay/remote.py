@@ -2,10 +2,12 @@
 worker cuts itself from the same files."""
 
 import asyncio
+import contextlib
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,6 +27,7 @@ from daemon.tools.replay.subject import Request, Subject
 from retrain.operations import from_json
 from retrain.records.errors import Refused
 
+END_S = 10.0
 MOST_S = 7 * 86400.0
 """So long one variant may take."""
 
@@ -58,15 +61,36 @@ def play(request: ReplayRequest) -> ReplayResult:
         return ReplayResult(run=as_json(engine))
 
 
-def begun(config: Config, requests: Mapping[str, ReplayRequest], work: Path) -> "Future[dict[str, dict[str, Any]]]":
-    """The results of variants by name, once all are there; they go to the workers now. Refused where one fails."""
-    scheduler = scheduler_of(config)
-    assert scheduler is not None, "asked where there is one"
-    pool = ThreadPoolExecutor(1, "variants")
-    try:
-        return pool.submit(lambda: asyncio.run(_all(scheduler, config, requests, work)))
-    finally:
-        pool.shutdown(wait=False)
+class Elsewhere:
+    """Variants that workers play from now on."""
+
+    def __init__(self, config: Config, requests: Mapping[str, ReplayRequest], work: Path) -> None:
+        scheduler = scheduler_of(config)
+        assert scheduler is not None, "asked where there is one"
+        self._loop = asyncio.new_event_loop()
+        self._found: Future[dict[str, dict[str, Any]]] = Future()
+        self._task = self._loop.create_task(_all(scheduler, config, requests, work))
+        self._thread = threading.Thread(target=self._play, name="variants", daemon=True)
+        self._thread.start()
+
+    def result(self) -> dict[str, dict[str, Any]]:
+        """By the variants' names, once all are there. Refused where one fails."""
+        return self._found.result()
+
+    def end(self) -> None:
+        """Let go of them, also where they are not done: nobody waits for them any more."""
+        with contextlib.suppress(RuntimeError):  # it has ended
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(END_S)
+
+    def _play(self) -> None:
+        try:
+            self._found.set_result(self._loop.run_until_complete(self._task))
+        except BaseException as error:
+            self._found.set_exception(error)
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
 
 
 async def _all(

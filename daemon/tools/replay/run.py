@@ -20,7 +20,7 @@ from daemon.tools.replay.suggest import suggest
 from retrain.records.errors import Refused
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from daemon.tools.replay.remote import Elsewhere
 
 Progress = Callable[[str, int, int], None]
 """Called after each batch: what runs, how many batches are done, of how many."""
@@ -35,7 +35,7 @@ class _Replay:
     source: Source
     progress: Progress | None
     initial: int
-    elsewhere: "Future[dict[str, dict[str, Any]]] | None" = None
+    elsewhere: "Elsewhere | None" = None
     """The variants that a cluster plays."""
 
     def counter(self, what: str) -> Callable[[int], None] | None:
@@ -60,10 +60,19 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
         way_out = "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches"
         raise Refused(f"{reason} are needed", way_out)
     run = _Replay(request, source, progress, request.initial)
-    if request.executor is not None and request.variants:
-        from daemon.tools.replay.remote import begun
+    if request.executor is None or not request.variants:
+        return _result(run, work)
+    from daemon.tools.replay.remote import Elsewhere
 
-        run.elsewhere = begun(request.executor, _asked(request), work)
+    run.elsewhere = Elsewhere(request.executor, _asked(request), work)
+    try:
+        return _result(run, work)
+    finally:
+        run.elsewhere.end()
+
+
+def _result(run: _Replay, work: Path) -> dict[str, Any]:
+    request, source, subject = run.request, run.source, run.request.subject
     played = run.play(subject, "policy")
     run.initial = played.initial
     policy, metric = as_json(played), subject.settings.metric

@@ -248,6 +248,24 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
     assert "did not fork within 0.3 s" in failed["reason"]
 
 
+def test_servers_that_end_when_they_are_asked_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two the worker is started as a process of its own, and another server is tried later."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif any('fork_server' in word for word in sys.orig_argv):\n    os.fork = lambda: os._exit(3)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:.")
+
+    async def story(made: Forks) -> None:
+        worker = Worker("analyst", Limits(), forks=made)
+        assert isinstance(await worker.call(NOTHING), Done) and not worker.is_forked
+        await worker.close()
+
+    with capture_logs() as logged:
+        with_forks(story)
+    failed = [event["reason"] for event in logged if event["event"] == "fork_failed"]
+    assert failed == ["it ended with status 3"] * 2
+
+
 @pytest.mark.parametrize("lacking", ["socket", "program"])
 def test_where_there_is_no_server_workers_are_started(lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket cannot be made, or the server ends before it is ready: one event says why."""

@@ -21,12 +21,13 @@ from daemon.config.config import load_config
 from daemon.runtime.cluster import courier, task
 from daemon.runtime.cluster.client import ClusterWorker, Work
 from daemon.runtime.cluster.files import FolderExchange
-from daemon.runtime.cluster.requests import Scheduler
+from daemon.runtime.cluster.requests import CollectRequest, ReplayRequest, Scheduler, SubmitRequest
 from daemon.runtime.worker.process import WorkerError
 from daemon.tools import doctor_cluster
 from daemon.tools.doctor_cluster import executor_told
+from daemon.tools.replay.remote import Elsewhere
 from retrain.operations import AcceptedFile, PrepareRequest
-from retrain.records.errors import Retry
+from retrain.records.errors import Refused, Retry
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 
@@ -173,6 +174,72 @@ def test_without_a_worker_it_fails_in_time(cluster: Cluster, ask: Callable[..., 
     cluster.kill_worker()
     error = ask(working=False, wait_s=0.5).failed()
     assert error.kind == "retry" and "dask worker" in error.message
+    cluster.start_worker()
+    assert is_idle(cluster)
+
+
+def test_a_stage_that_dask_gave_to_a_busy_worker_waits_for_one_that_is_free(
+    cluster: Cluster, ask: Callable[..., Asked], tmp_path: Path
+) -> None:
+    """Not placed while another one runs there: it fails after its time to wait, not after that of its work; the first
+    goes on."""
+    first = ask()
+    second = Asked(cluster, tmp_path / "second", wait_s=1.0)
+    error = second.failed()
+    assert error.kind == "retry" and "none of the 1 workers" in error.message and not second.placed
+    assert first.placed and first.error is None and cluster.attempts()
+
+
+def test_an_answer_that_is_no_text_or_too_long_is_an_error(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line to control has an end."""
+    monkeypatch.setattr(courier.task, "run", len)
+    known = Scheduler(cluster.address)
+    try:
+        courier.submit(SubmitRequest(scheduler=known, key="number", text="x", wait_s=60.0))
+        with pytest.raises(Retry, match="answered no text"):
+            courier.collect(CollectRequest(key="number"))
+        monkeypatch.setattr(courier.task, "run", str.upper)
+        monkeypatch.setattr(courier, "MOST_ANSWER", 3)
+        courier.submit(SubmitRequest(scheduler=known, key="long", text="xxxx", wait_s=60.0))
+        with pytest.raises(Retry, match="more than 3 characters"):
+            courier.collect(CollectRequest(key="long"))
+    finally:
+        courier.close()
+
+
+def test_what_a_courier_before_this_one_sent_is_lost() -> None:
+    """And tried again."""
+    with pytest.raises(Retry, match="was lost"):
+        courier.collect(CollectRequest(key="of another process"))
+
+
+@pytest.mark.parametrize("lacking", ["ca", "cert", "key"])
+def test_a_file_of_tls_that_is_not_there_is_named(lacking: str, tmp_path: Path) -> None:
+    """With the keys that name it."""
+    files = {name: tmp_path / f"{name}.pem" for name in ("ca", "cert", "key")}
+    for name, path in files.items():
+        if name != lacking:
+            path.touch()
+    with pytest.raises(Refused, match=rf"{lacking}\.pem: No such file or directory; \[service\] executor_ca"):
+        courier.workers_of(Scheduler("dask+tls://127.0.0.1:1", **files))
+
+
+def test_a_replay_that_is_ended_lets_go_of_its_variants(cluster: Cluster, tmp_path: Path) -> None:
+    """As by Ctrl-C, within seconds, also while these wait for a worker for days; nothing goes on there."""
+    cluster.kill_worker()
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'[service]\nexecutor = "{cluster.address}"\n[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n'
+    )
+    (tmp_path / "history.csv").write_text("x,y\n1,a\n")
+    request = ReplayRequest(
+        files=(tmp_path / "history.csv",), settings=SETTINGS, source=SETTINGS, config_dir=tmp_path, batches=10, initial=4,
+        times={},
+    )  # fmt: skip
+    elsewhere = Elsewhere(load_config(config), {"one": request, "other": request}, tmp_path)
+    wait_for(lambda: courier._clients)
+    elsewhere.end()
+    assert not elsewhere._thread.is_alive() and not courier._clients
     cluster.start_worker()
     assert is_idle(cluster)
 

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import PATIENCE_S, wait_for
 
-from daemon.runtime.cluster import task
+from daemon.runtime.cluster import client, task
 from daemon.runtime.cluster.client import ClusterWorker, Work
 from daemon.runtime.cluster.files import Digests, FolderExchange, SentFile, digest_of
 from daemon.runtime.cluster.parcel import Answer, Parcel, pack
 from daemon.runtime.cluster.requests import CollectRequest, CollectResult, Scheduler, SubmitRequest, SubmitResult
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain.operations import AcceptedFile, EvaluateRequest, PrepareRequest, TrainRequest
+from retrain.records.errors import Retry
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.store.digest import version_digest
@@ -173,6 +174,77 @@ def parcel(state: Path, **changes: Any) -> Parcel:
         threads=1, memory=0,
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
+
+
+NONSENSE = {
+    "nothing": "{}",
+    "no object": "[1]",
+    "nested": "[" * 100_000,
+    "another error": '{"error": {"kind": "odd", "message": "m"}}',
+    "more keys than an error has": '{"error": {"kind": "retry"}}',
+    "seconds that are no number": '{"error": {"kind": "retry", "message": "m", "cpu_s": "many"}}',
+    "another result": '{"ok": {"seconds": 1}}',
+    "a path of this host": '{"ok": {"train": "/etc/passwd", "holdout": "@state/work/cycles/7/h.parquet"}}',
+    "a path that leads out": '{"ok": {"train": "@state/work/cycles/7/../../x", "holdout": "@state/work/cycles/7/h"}}',
+    "a name that no file has": (
+        '{"ok": {"train": "@state/work/cycles/7/t", "holdout": "@state/work/cycles/7/h"},'
+        ' "files": [{"name": "state/work/cycles/7/\\u0000", "sha256": "%s", "size": 1}]}' % ("0" * 64)
+    ),
+    "no digest": (
+        '{"ok": {"train": "@state/work/cycles/7/t", "holdout": "@state/work/cycles/7/h"},'
+        ' "files": [{"name": "state/work/cycles/7/t", "sha256": "../../../../etc/passwd", "size": 1}]}'
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_an_answer_that_makes_no_sense_is_a_failed_attempt(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again and counted, and nothing of it is taken."""
+    cluster, work = Here(tmp_path), tmp_path / "work" / "cycles" / "7"
+    monkeypatch.setattr(task, "run", lambda _: NONSENSE[what])
+    request = PrepareRequest(files=made_state(tmp_path), schema=SCHEMA, settings=SETTINGS, work=work)
+    with pytest.raises(WorkerError) as caught:
+        asyncio.run(cluster.call_here(request, 600.0, "limits.train_time"))
+    assert caught.value.kind == "retry" and len(caught.value.message) <= client.LONGEST_MESSAGE
+    assert not [path for path in work.rglob("*") if path.is_file()]
+
+
+def test_of_what_a_worker_says_a_bounded_part_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger and the log have it."""
+    long = json.dumps({"error": {"kind": "failed", "message": "m" * 10**6, "detail": "d" * 10**6}})
+    monkeypatch.setattr(task, "run", lambda _: long)
+    request = PrepareRequest(
+        files=made_state(tmp_path), schema=SCHEMA, settings=SETTINGS, work=tmp_path / "work" / "cycles" / "7"
+    )
+    with pytest.raises(WorkerError) as caught:
+        asyncio.run(Here(tmp_path).call_here(request, 600.0, "limits.train_time"))
+    assert len(caught.value.message) == len(caught.value.detail) == client.LONGEST_MESSAGE
+
+
+def test_where_a_file_lies_is_not_the_workers_to_say(tmp_path: Path) -> None:
+    """Its digest is: a worker that names a file of this host gets nothing of it into the cycle's folder."""
+    secret = tmp_path / "secret"
+    secret.write_text("s")
+    made, cluster = parcel(tmp_path / "state"), Here(tmp_path / "state")
+    sent = SentFile("state/work/cycles/7/x", digest_of(secret), 1, "../../../secret")
+    with pytest.raises(Retry, match="not in"):
+        cluster._take(made, [sent])
+
+
+def test_a_worker_that_cannot_read_a_parcel_says_its_version(tmp_path: Path) -> None:
+    """That of another driftd, which has other keys."""
+    error = json.loads(task.run('{"op": "prepare"}'))["error"]
+    assert error["kind"] == "retry" and "this worker has driftd" in error["message"] and "doctor" in error["message"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the death of the attempt: whoever keeps the worker knows what to do."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / f"driftd-attempts-{os.geteuid()}").write_text("no folder")
+    error = told(parcel(tmp_path / "state"))
+    assert error["kind"] == "retry" and "driftd-attempts" in error["message"]
 
 
 def told(made: Parcel) -> dict[str, Any]:
