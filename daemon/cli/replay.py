@@ -214,10 +214,13 @@ def _configured(path: Path, model: str | None, target: str, task: str) -> "Subje
 
 def _executor(path: Path | None) -> "Config | None":
     """The configuration, where variants are played elsewhere by it."""
-    from daemon.config.config import load_config
+    from daemon.config.config import ConfigErrors, load_config
 
     path = path or SESSION.config_path
-    config = load_config(path) if path.is_file() else None
+    try:
+        config = load_config(path) if path.is_file() else None
+    except ConfigErrors as error:
+        raise Exit(WRONG_USE, str(error), names_file=True) from None
     return None if config is None or config.service.executor == "local" else config
 
 

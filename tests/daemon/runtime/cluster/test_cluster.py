@@ -17,6 +17,8 @@ from daemon_harness import in_own_process
 from dask_cluster import Cluster, attempts_folder, needs_dask, running_cluster
 from helpers import PATIENCE_S, wait_for
 
+from daemon.cli import replay
+from daemon.cli.session import Exit
 from daemon.config.config import load_config
 from daemon.runtime.cluster import courier, task
 from daemon.runtime.cluster.client import ClusterWorker, Work
@@ -222,6 +224,14 @@ def test_a_file_of_tls_that_is_not_there_is_named(lacking: str, tmp_path: Path) 
             path.touch()
     with pytest.raises(Refused, match=rf"{lacking}\.pem: No such file or directory; \[service\] executor_ca"):
         courier.workers_of(Scheduler("dask+tls://127.0.0.1:1", **files))
+
+
+def test_a_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Also where a replay reads it for its executor alone."""
+    (tmp_path / "config.toml").write_text("broken = [")
+    with pytest.raises(Exit, match="not valid TOML") as caught:
+        replay._executor(tmp_path / "config.toml")
+    assert caught.value.status == 2
 
 
 def test_a_replay_that_is_ended_lets_go_of_its_variants(cluster: Cluster, tmp_path: Path) -> None:
